@@ -1,0 +1,1 @@
+"""Analysis results data: building, reading, comparing and rounding it."""

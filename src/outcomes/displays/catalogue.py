@@ -1,0 +1,339 @@
+"""Which displays a study has, under which numbers, in which files.
+
+Light to import: the planner asks before anything scientific is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal
+
+from outcomes.errors import SpecError
+from outcomes.study.spec import AnyAnalysis, Display, OfEndpoint, Study
+
+Kind = Literal["table", "figure"]
+
+_NUMBER = re.compile(r"F?[0-9]+(\.[0-9]+)*[a-z]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One kind of display that a question has by default."""
+
+    name: str
+    kind: Kind
+    number: str
+    title: str
+    """With ``{endpoint}``, ``{visit}`` and ``{predictor}`` where the question has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDisplay:
+    """One display of a study. ``id`` is the analysis id and the template name."""
+
+    id: str
+    analysis: str
+    kind: Kind
+    template: str
+    number: str
+    title: str
+    footnotes: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """What the display is called: ``Table 14.2.1``, ``Figure 14.2.3``."""
+        word = "Table" if self.kind == "table" else "Figure"
+        return f"{word} {self.number.removeprefix('F')}"
+
+
+TEMPLATES: dict[str, tuple[Template, ...]] = {
+    "disposition": (
+        Template("counts", "table", "14.1.1", "Disposition of subjects"),
+    ),
+    "baseline": (
+        Template(
+            "characteristics",
+            "table",
+            "14.1.4",
+            "Demographic and baseline characteristics",
+        ),
+    ),
+    "missingness": (
+        Template(
+            "observed", "table", "14.1.8", "Observed and missing {endpoint} by visit"
+        ),
+    ),
+    "change": (
+        Template(
+            "estimates", "table", "14.2.1", "Change from baseline in {endpoint}, by visit"
+        ),
+        Template(
+            "over-time",
+            "figure",
+            "F14.2.1",
+            "Change from baseline in {endpoint} over time",
+        ),
+    ),
+    "distribution": (
+        Template(
+            "ecdf",
+            "figure",
+            "F14.2.3",
+            "Cumulative distribution of change in {endpoint} at {visit}",
+        ),
+    ),
+    "responders": (
+        Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),
+    ),
+    "predicts-outcome": (
+        Template(
+            "scatter",
+            "figure",
+            "F14.2.6",
+            "{predictor} and change in {endpoint} at {visit}",
+        ),
+        Template(
+            "coefficients",
+            "table",
+            "14.2.8",
+            "{predictor} as predictor of change in {endpoint} at {visit}",
+        ),
+    ),
+}
+"""By question; the numbers are those of a clinical study report, section 14.
+
+No template name may be another one with something and a hyphen before it, so that
+ids of different analyses cannot meet.
+"""
+
+_AFTER_TITLE = {
+    "over-time": "over time",
+    "scatter": "scatter plot",
+    "coefficients": "coefficients",
+}
+"""Added to an analysis' own title, where one analysis has several displays."""
+
+
+def planned_displays(spec: Study) -> list[PlannedDisplay]:
+    """List the displays of a study, in the order of its analyses.
+
+    The first analysis of a question gets the plain number (14.2.1), those after it
+    14.2.1.1, 14.2.1.2 and so on. A number that the study file gives is never given
+    again, and omitting a display leaves the numbers of the others alone.
+
+    Parameters
+    ----------
+    spec : Study
+        A valid study.
+
+    Returns
+    -------
+    list of PlannedDisplay
+        Without those the study omits.
+
+    Raises
+    ------
+    SpecError
+        With all that `display_problems` finds.
+    """
+    problems = display_problems(spec)
+    if problems:
+        lines = "\n".join(f"  {where}: {message}" for where, message in problems)
+        raise SpecError(f"displays of the study {spec.study.id}\n{lines}")
+    return [display for display, omit in _with_overrides(spec) if not omit]
+
+
+def display_problems(spec: Study) -> list[tuple[str, str]]:
+    """Return what is wrong with ``displays``: pairs of key path and message."""
+    return [*_unknown(spec), *_bad_numbers(spec), *_doubled_numbers(spec)]
+
+
+def outputs_of(display: PlannedDisplay) -> list[str]:
+    """Name the files of a display, relative to the results folder of its study."""
+    if display.kind == "table":
+        return [f"tables/{display.id}.{end}" for end in ("html", "json")]
+    return [f"figures/{display.id}.{end}" for end in ("svg", "pdf", "png", "json")]
+
+
+def display_order(number: str) -> tuple[tuple[int, ...], bool, str]:
+    """Return a sort key: by number, a table before the figure of the same number."""
+    digits = tuple(int(part) for part in re.findall(r"[0-9]+", number))
+    return digits, number.startswith("F"), number
+
+
+def default_displays(spec: Study) -> list[PlannedDisplay]:
+    """List the displays of a study before its own wishes about them."""
+    taken = {
+        _plain(_kind_of(spec, wish.id), wish.number)
+        for wish in spec.displays
+        if wish.number
+    }
+    used: set[tuple[Kind, str]] = set()
+    displays = []
+    for analysis in spec.analyses:
+        for template in TEMPLATES[analysis.question]:
+            number = _free_number(template, used, taken)
+            used.add(_plain(template.kind, number))
+            displays.append(
+                PlannedDisplay(
+                    id=f"{analysis.id}-{template.name}",
+                    analysis=analysis.id,
+                    kind=template.kind,
+                    template=template.name,
+                    number=number,
+                    title=_title(spec, analysis, template),
+                )
+            )
+    return displays
+
+
+def _plain(kind: Kind, number: str) -> tuple[Kind, str]:
+    return kind, number.removeprefix("F")
+
+
+def _kind_of(spec: Study, id: str) -> Kind:
+    for analysis in spec.analyses:
+        for template in TEMPLATES[analysis.question]:
+            if f"{analysis.id}-{template.name}" == id:
+                return template.kind
+    return "table"
+
+
+def _free_number(
+    template: Template, used: set[tuple[Kind, str]], taken: set[tuple[Kind, str]]
+) -> str:
+    """Return the first number of a template that nobody has.
+
+    A number taken by the study file blocks only the numbered ones after the first, so
+    that giving a display its own default number changes nothing.
+    """
+    if _plain(template.kind, template.number) not in used:
+        return template.number
+    place = 1
+    while True:
+        number = f"{template.number}.{place}"
+        if _plain(template.kind, number) not in used | taken:
+            return number
+        place += 1
+
+
+def _with_overrides(spec: Study) -> Iterator[tuple[PlannedDisplay, bool]]:
+    wishes: dict[str, Display] = {wish.id: wish for wish in spec.displays}
+    for display in default_displays(spec):
+        wish = wishes.get(display.id)
+        if wish is None:
+            yield display, False
+            continue
+        number = wish.number or display.number
+        if display.kind == "figure" and not number.startswith("F"):
+            number = f"F{number}"
+        yield (
+            replace(
+                display,
+                number=number,
+                title=wish.title or display.title,
+                footnotes=tuple(wish.footnotes),
+            ),
+            wish.omit,
+        )
+
+
+def _unknown(spec: Study) -> Iterator[tuple[str, str]]:
+    known = [display.id for display in default_displays(spec)]
+    for wish in spec.displays:
+        if wish.id not in known:
+            near = get_close_matches(wish.id, known, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            yield (
+                f"displays.{wish.id}",
+                f"no analysis has a display of this id. Known: {', '.join(known)}.{hint}",
+            )
+
+
+def _bad_numbers(spec: Study) -> Iterator[tuple[str, str]]:
+    for wish in spec.displays:
+        if not wish.number:
+            continue
+        where = f"displays.{wish.id}.number"
+        if not _NUMBER.fullmatch(wish.number):
+            yield (
+                where,
+                f"'{wish.number}' is no display number; write one such as '14.2.1'.",
+            )
+        elif wish.number.startswith("F") and _kind_of(spec, wish.id) == "table":
+            yield where, f"'{wish.number}' is the number of a figure; this is a table."
+
+
+def _doubled_numbers(spec: Study) -> Iterator[tuple[str, str]]:
+    shown = [display for display, omit in _with_overrides(spec) if not omit]
+    counts = Counter(_plain(display.kind, display.number) for display in shown)
+    for (kind, number), count in counts.items():
+        if count > 1:
+            ids = [d.id for d in shown if _plain(d.kind, d.number) == (kind, number)]
+            yield (
+                "displays",
+                f"{kind} {number} stands for {' and '.join(ids)}; numbers are unique.",
+            )
+
+
+def endpoint_label(spec: Study, id: str) -> str:
+    """Return what an endpoint is called in titles: its label, else a plain name."""
+    endpoint = spec.endpoints[id]
+    if endpoint.label:
+        return endpoint.label
+    if endpoint.kind == "all-of":
+        return id.replace("_", " ")
+    score = f"{endpoint.instrument} {endpoint.score.replace('_', ' ')}"
+    return score if endpoint.kind == "change" else id.replace("_", " ")
+
+
+def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
+    """Return the id of the endpoint an analysis names, itself or by its estimand."""
+    if analysis.estimand is not None:
+        return spec.estimand(analysis.estimand).endpoint
+    return analysis.endpoint or ""
+
+
+def population_of(spec: Study, analysis: AnyAnalysis) -> str:
+    """Return the id of the population of an analysis, or '' where it has several."""
+    estimand = getattr(analysis, "estimand", None)
+    if estimand is not None:
+        return spec.estimand(estimand).population
+    return analysis.population or ""
+
+
+def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
+    if analysis.title:
+        more = _AFTER_TITLE.get(template.name)
+        return f"{analysis.title}: {more}" if more else analysis.title
+    words = {"endpoint": "", "visit": "", "predictor": ""}
+    if isinstance(analysis, OfEndpoint):
+        words["endpoint"] = _change_of(spec, endpoint_of(spec, analysis))
+    visit = getattr(analysis, "visit", None)
+    if visit is not None:
+        words["visit"] = spec.visit(visit).label
+    predictor = getattr(analysis, "predictor", None)
+    if predictor is not None:
+        words["predictor"] = predictor_label(predictor.instrument, predictor.score)
+    return template.title.format(**words)
+
+
+def _change_of(spec: Study, id: str) -> str:
+    """Return the name of the score whose change an endpoint is.
+
+    Labels tend to be 'Change in X' already; a title that puts 'change in' before
+    would say it twice.
+    """
+    label = endpoint_label(spec, id)
+    short = re.sub(r"(?i)^change (from baseline )?(in|of) ", "", label)
+    short = re.sub(r"(?i)[, ]+change( from baseline)?$", "", short)
+    return re.sub(r"(?i) from baseline$", "", short)
+
+
+def predictor_label(instrument: str, score: str) -> str:
+    """Return what an experience score is called: ``MEQ30 total percent``."""
+    return f"{instrument} {score.replace('_', ' ')}"

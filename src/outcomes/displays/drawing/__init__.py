@@ -1,0 +1,1 @@
+"""The figure writers: charts drawn by matplotlib to SVG, PDF and PNG."""

@@ -1,0 +1,223 @@
+"""Draws estimates with intervals over time, with the counts below the axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from outcomes.displays.charts import Course, CoursesChart, Tick
+from outcomes.displays.drawing.style import (
+    SIZE,
+    SMALL,
+    WIDTH,
+    canvas,
+    dash,
+    legend_above,
+    light_grid,
+    text_width,
+    wrapped,
+    zero_line,
+)
+from outcomes.displays.palette import MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANEL = 3.3
+_RIGHT = 0.25
+_DODGE = 0.085
+"""Inches between the arms at one visit."""
+_GAP = 0.12
+"""Smallest distance in inches between two tick labels."""
+
+
+def draw_courses(chart: CoursesChart) -> Figure:
+    """Draw estimates over time."""
+    names = [wrapped(course.name, 26) for course in chart.courses]
+    ticks = [*([chart.start] if chart.start else []), *chart.ticks]
+    lines = [name.count("\n") + 1 for name in names]
+    left = _left_margin(chart, names)
+    span = WIDTH - left - _RIGHT - 0.3
+    positions, scale, labels = _axis(ticks, span)
+    label_lines = max(label.count("\n") + 1 for label in labels)
+    below = 0.5 + 0.15 * label_lines + 0.22 + sum(0.06 + 0.14 * n for n in lines)
+    legend = 0.35 + 0.19 * (len(names) // 2)
+    height = _PANEL + below + legend
+    figure = canvas(height)
+    handles = _legend_handles(chart.courses)
+    above = legend_above(figure, handles, [course.name for course in chart.courses])
+    axes = figure.add_axes(
+        (
+            left / WIDTH,
+            below / height,
+            (WIDTH - left - _RIGHT) / WIDTH,
+            (height - below - above - 0.1) / height,
+        )
+    )
+    unit = (positions[-1] - positions[0]) / span if len(positions) > 1 else 1.0
+    zero_line(axes)
+    light_grid(axes, "y")
+    for place, course in enumerate(chart.courses):
+        shift = (place - (len(chart.courses) - 1) / 2) * _DODGE * unit
+        _draw_course(axes, course, chart, positions, shift)
+    axes.set_xlim(positions[0] - 0.15 * unit, positions[-1] + 0.15 * unit)
+    if len(positions) == 1:
+        axes.set_xlim(positions[0] - 1, positions[0] + 1)
+    axes.set_xticks(positions, labels)
+    axes.set_xlabel(f"{chart.x_label}{scale}")
+    axes.set_ylabel(wrapped(chart.y_label, 44))
+    _counts_below(figure, axes, chart, names, positions, below - 0.42 - 0.15 * label_lines)
+    return figure
+
+
+def _legend_handles(courses: Sequence[Course]) -> list[object]:
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D(
+            [],
+            [],
+            color=course.look.colour,
+            marker=course.look.marker,
+            linestyle=dash(course.look),
+        )
+        for course in courses
+    ]
+
+
+def _left_margin(chart: CoursesChart, names: list[str]) -> float:
+    """Return inches for the names of the arms beside their counts."""
+    pieces = [line for name in names for line in name.split("\n")]
+    widest = max(text_width(line, SMALL) for line in [*pieces, chart.counts_label])
+    return max(0.8, widest + 0.32)
+
+
+def _axis(ticks: list[Tick], span: float) -> tuple[list[float], str, list[str]]:
+    """Choose a time axis whose labels stand clear of each other.
+
+    True time if it can be; visits that cluster after a dose get a square-root scale,
+    and where that is not enough either, all visits the same distance.
+
+    Returns
+    -------
+    positions : list of float
+        Of the ticks.
+    scale : str
+        What the axis title must add; '' for true time.
+    labels : list of str
+        Of the ticks, on several lines where they must.
+    """
+    scales: list[tuple[str, Callable[[float], float]]] = [
+        ("", lambda time: time),
+        (", square-root scale", lambda time: sqrt(max(time, 0.0))),
+    ]
+    first = min(tick.time for tick in ticks)
+    plain = [tick.label for tick in ticks]
+    broken = [wrapped(tick.label, 9) for tick in ticks]
+    for labels in (plain, broken):
+        for words, scale in scales:
+            positions = [scale(tick.time - min(first, 0.0)) for tick in ticks]
+            if _clear(positions, labels, span):
+                return positions, words, labels
+    even = [float(place) for place in range(len(ticks))]
+    labels = plain if _clear(even, plain, span) else broken
+    return even, " (visits evenly spaced, not to scale)", labels
+
+
+def _clear(positions: list[float], labels: list[str], span: float) -> bool:
+    """Tell whether neighbouring tick labels do not touch."""
+    if len(positions) < 2:
+        return True
+    unit = span / ((positions[-1] - positions[0]) or 1.0)
+    widths = [
+        max(text_width(line, SIZE) for line in label.split("\n")) for label in labels
+    ]
+    return all(
+        (b - a) * unit >= (v + w) / 2 + _GAP
+        for (a, v), (b, w) in pairwise(zip(positions, widths, strict=True))
+    )
+
+
+def _draw_course(
+    axes: Axes,
+    course: Course,
+    chart: CoursesChart,
+    positions: list[float],
+    shift: float,
+) -> None:
+    skip = 1 if chart.start else 0
+    look = course.look
+    x = [positions[e.place + skip] + shift for e in course.estimates]
+    y = [e.value for e in course.estimates]
+    if not x:
+        return
+    if skip:
+        axes.plot(
+            [positions[0], x[0]], [0, y[0]], color=look.colour, linewidth=1, alpha=0.55
+        )
+    axes.plot(x, y, color=look.colour, linestyle=dash(look), zorder=3)
+    for at, estimate in zip(x, course.estimates, strict=True):
+        if estimate.low is None or estimate.high is None:
+            continue
+        axes.errorbar(
+            [at],
+            [estimate.value],
+            yerr=[[estimate.value - estimate.low], [estimate.high - estimate.value]],
+            color=look.colour,
+            capsize=2.5,
+            elinewidth=1.1,
+            capthick=1.1,
+            zorder=3,
+        )
+    axes.plot(
+        x,
+        y,
+        linestyle="none",
+        marker=look.marker,
+        color=look.colour,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        markersize=6.5,
+        zorder=4,
+    )
+
+
+def _counts_below(
+    figure: Figure,
+    axes: Axes,
+    chart: CoursesChart,
+    names: list[str],
+    positions: list[float],
+    top: float,
+) -> None:
+    """Print n under every tick, one line for each arm, ``top`` inches above the edge."""
+    height = figure.get_figheight()
+    box = axes.get_position()
+    edge = box.x0 * WIDTH - 0.22
+    low, high = axes.get_xlim()
+    skip = 1 if chart.start else 0
+
+    def put(x: float, y: float, content: str, align: str, colour: str) -> None:
+        figure.text(
+            x / WIDTH,
+            y / height,
+            content,
+            ha=align,  # type: ignore[arg-type]
+            va="top",
+            fontsize=SMALL,
+            color=colour,
+            linespacing=1.05,
+        )
+
+    put(edge, top, chart.counts_label, "right", MUTED)
+    y = top - 0.18
+    for course, name in zip(chart.courses, names, strict=True):
+        put(edge, y, name, "right", course.look.colour)
+        for place, count in enumerate(course.counts):
+            share = (positions[place + skip] - low) / (high - low)
+            x = (box.x0 + share * box.width) * WIDTH
+            put(x, y, count, "center", course.look.colour)
+        y -= 0.06 + 0.14 * (name.count("\n") + 1)

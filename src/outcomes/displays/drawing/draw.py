@@ -1,0 +1,54 @@
+"""Draws whichever chart a figure has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from outcomes.displays.charts import Chart, CloudsChart, CoursesChart, StepsChart
+from outcomes.displays.drawing.clouds import draw_clouds
+from outcomes.displays.drawing.courses import draw_courses
+from outcomes.displays.drawing.steps import draw_steps
+from outcomes.displays.drawing.style import canvas, save, styled, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(chart: Chart | None, failures: tuple[str, ...], folder: Path, id: str) -> None:
+    """Draw a chart and write it as SVG, PDF and PNG.
+
+    Parameters
+    ----------
+    chart : Chart or None
+        None if there is nothing to draw; the figure then says so.
+    failures : tuple of str
+        Why results are absent.
+    folder : Path
+        Where the files go.
+    id : str
+        Their name before the ending.
+    """
+    with styled():
+        save(_drawn(chart, failures), folder, id)
+
+
+def _drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
+    match chart:
+        case CoursesChart():
+            return draw_courses(chart)
+        case StepsChart():
+            return draw_steps(chart)
+        case CloudsChart():
+            return draw_clouds(chart)
+        case None:
+            return _no_figure(failures)
+
+
+def _no_figure(failures: tuple[str, ...]) -> Figure:
+    """Say plainly that there is no figure, and why."""
+    figure = canvas(2.0)
+    reasons = "\n".join(wrapped(failure, 80) for failure in failures[:3])
+    figure.text(0.05, 0.72, "Not computed", fontsize=13, fontweight="bold", va="center")
+    figure.text(0.05, 0.55, reasons, va="top")
+    return figure

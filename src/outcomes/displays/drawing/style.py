@@ -1,0 +1,144 @@
+"""One style for all figures, and files that are the same bytes every time."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outcomes.datasets.store import atomic
+from outcomes.displays.palette import INK, MUTED, RULE, Look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 6.5
+"""Inches: the text width of a letter or A4 page."""
+SIZE = 9.0
+SMALL = 8.0
+MANY_POINTS = 2000
+"""More points than this are drawn as an image inside the vector file."""
+
+_DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dashed": (0, (5, 1.6)),
+    "dashdot": (0, (5, 1.4, 1.2, 1.4)),
+    "dotted": (0, (1.3, 1.3)),
+}
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": SIZE,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.labelsize": SIZE,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": SIZE,
+    "ytick.labelsize": SIZE,
+    "legend.fontsize": SIZE,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "outcomes",
+    "svg.id": None,
+    "pdf.fonttype": 42,
+}
+_METADATA: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save in the style of the house, whatever the user's own settings."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def canvas(height: float) -> Figure:
+    """Return an empty figure of the house's width; no global state is touched."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, height))
+
+
+def save(figure: Figure, folder: Path, id: str) -> None:
+    """Write a figure as SVG, PDF and PNG, without dates or names of programs."""
+    for end, metadata in _METADATA.items():
+        with atomic(folder / f"{id}.{end}", binary=True) as stream:
+            figure.savefig(stream, format=end, metadata=metadata)
+
+
+def text_width(text: str, size: float = SIZE) -> float:
+    """Return the width in inches that a line of text takes."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family="DejaVu Sans")
+    outline = TextPath((0, 0), text, size=size, prop=font, usetex=False)
+    return float(outline.get_extents().width) / 72
+
+
+def wrapped(text: str, columns: int) -> str:
+    """Break a text into lines at spaces; a word is never cut."""
+    return "\n".join(
+        textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
+    )
+
+
+def dash(look: Look) -> Any:
+    """Return matplotlib's name for the line of an arm."""
+    return _DASHES[look.dash]
+
+
+def zero_line(axes: Axes, *, vertical: bool = False) -> None:
+    """Mark no change."""
+    mark = axes.axvline if vertical else axes.axhline
+    mark(0, color=MUTED, linewidth=0.9, zorder=1)
+
+
+def light_grid(axes: Axes, axis: str) -> None:
+    """Add faint lines behind the data, along one axis."""
+    axes.set_axisbelow(True)
+    axes.grid(axis=axis, color=RULE, linewidth=0.5, alpha=0.6)  # type: ignore[arg-type]
+
+
+def legend_above(figure: Figure, handles: list[Any], names: list[str]) -> float:
+    """Put the legend into the top of the figure; return its height in inches.
+
+    Entries go side by side as far as they fit, so a long name is never cut.
+    """
+    widest = max(text_width(name) for name in names) + 0.6
+    columns = max(1, min(len(names), int((WIDTH - 0.2) / widest)))
+    rows = -(-len(names) // columns)
+    figure.legend(
+        handles,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0.005, 1.0),
+        ncols=columns,
+        handlelength=3.2,
+        columnspacing=1.6,
+        borderaxespad=0.2,
+    )
+    return 0.12 + 0.19 * rows

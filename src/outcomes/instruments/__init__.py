@@ -1,0 +1,1 @@
+"""Questionnaires as YAML definitions, and the one engine that scores them."""

@@ -1,0 +1,271 @@
+"""From a formula and a data frame to a model matrix, with nothing dropped silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from outcomes.errors import ModelError
+from outcomes.models.formula import Formula
+from outcomes.models.options import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Levels = Mapping[str, Sequence[Any]]
+# Share of a column's length left after projection on those before it; as R's lm.
+ALIAS_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A model matrix and what is needed to build further rows of it.
+
+    Attributes
+    ----------
+    formula : Formula
+        What was fitted.
+    frame : pandas.DataFrame
+        The rows used, factors as ordered Categoricals without unused levels.
+    X : FloatArray, shape (n, p)
+        Treatment-coded matrix, aliased columns included.
+    y : FloatArray, shape (n,)
+        Outcome.
+    columns : tuple of str
+        Names of the columns of X.
+    factors : dict
+        Levels of each factor on the right, the reference first.
+    covariates : dict
+        Mean of each numeric column on the right over the rows used.
+    spec : Any
+        The formula engine's record, to code new rows alike.
+    excluded : dict
+        Rows left out, by reason.
+    messages : tuple of str
+        What was noticed.
+    """
+
+    formula: Formula
+    frame: pd.DataFrame
+    X: FloatArray
+    y: FloatArray
+    columns: tuple[str, ...]
+    factors: dict[str, tuple[Any, ...]]
+    covariates: dict[str, float]
+    spec: Any
+    excluded: dict[str, int]
+    messages: tuple[str, ...]
+
+
+def build_design(
+    formula: Formula,
+    data: pd.DataFrame,
+    *,
+    keys: Sequence[str],
+    factors: Sequence[str] = (),
+    levels: Levels | None = None,
+) -> Design:
+    """Build the model matrix of the rows that are complete.
+
+    Parameters
+    ----------
+    formula : Formula
+        Checked formula.
+    data : pandas.DataFrame
+        One row per record.
+    keys : sequence of str
+        Further columns a row must have (subject, visit).
+    factors : sequence of str
+        Columns that are factors whatever their type.
+    levels : mapping, optional
+        Order of the levels of columns; makes a numeric column a factor.
+
+    Returns
+    -------
+    Design
+        The matrix, with rows that miss something left out and counted.
+
+    Raises
+    ------
+    ModelError
+        If a column or level is unknown, a number is infinite, or no row is complete.
+    """
+    from formulaic import model_matrix
+
+    levels = dict(levels or {})
+    needed = tuple(dict.fromkeys((formula.outcome, *formula.variables, *keys)))
+    missing = [name for name in (*needed, *levels) if name not in data.columns]
+    if missing:
+        raise ModelError(
+            f"data has no column {', '.join(map(repr, missing))}; it has"
+            f" {', '.join(map(repr, map(str, data.columns)))}."
+        )
+    repeated = [name for name in needed if list(data.columns).count(name) > 1]
+    if repeated:
+        raise ModelError(f"data has more than one column {repeated[0]!r}.")
+    frame, excluded = _complete_rows(data.loc[:, list(needed)], needed)
+    messages: list[str] = []
+    for name in needed:
+        if name == formula.outcome or not _is_factor(
+            frame[name], name, factors, levels
+        ):
+            if name == formula.outcome or name in formula.variables:
+                frame[name] = _numbers(frame[name], name)
+        elif name in formula.variables or name in factors:
+            order = declared_order(data[name], name, levels)
+            frame[name], note = _as_factor(frame[name], name, order)
+            messages += note
+    used = {
+        name: tuple(frame[name].cat.categories)
+        for name in formula.variables
+        if _is_categorical(frame[name])
+    }
+    single = [name for name, values in used.items() if len(values) == 1]
+    for name in single:
+        messages.append(f"{name} has the one level {used[name][0]!r} in the rows used")
+    right = list(formula.variables)
+    try:
+        matrix = model_matrix(formula.terms, frame[right], na_action="raise")
+    except Exception as error:
+        raise ModelError(f"formula: '{formula}' could not be coded: {error}") from error
+    X = np.ascontiguousarray(matrix.to_numpy(dtype=float))
+    if X.shape[1] == 0:
+        raise ModelError(f"formula: '{formula}' leaves no column to estimate.")
+    return Design(
+        formula=formula,
+        frame=frame,
+        X=X,
+        y=frame[formula.outcome].to_numpy(dtype=float),
+        columns=tuple(map(str, matrix.columns)),
+        factors=used,
+        covariates={
+            name: float(frame[name].mean()) for name in right if name not in used
+        },
+        spec=matrix.model_spec,
+        excluded=excluded,
+        messages=tuple(messages),
+    )
+
+
+def code_rows(design: Design, rows: pd.DataFrame) -> FloatArray:
+    """Code new rows with the columns of a design; shape (len(rows), p)."""
+    import pandas as pd
+
+    coded = rows.loc[:, list(design.formula.variables)].copy()
+    for name, values in design.factors.items():
+        coded[name] = pd.Categorical(coded[name], categories=list(values), ordered=True)
+    matrix = design.spec.get_model_matrix(coded, na_action="raise")
+    return np.asarray(matrix.to_numpy(dtype=float))
+
+
+def declared_order(column: pd.Series, name: str, levels: Levels) -> tuple[Any, ...]:
+    """Order of a factor's levels: declared, else Categorical, else sorted."""
+    present = column.dropna().unique()
+    if name in levels:
+        order = tuple(levels[name])
+        if len(set(order)) != len(order):
+            raise ModelError(f"levels: {name!r} lists a level twice: {list(order)}.")
+        unknown = sorted({str(value) for value in present if value not in set(order)})
+        if unknown:
+            raise ModelError(
+                f"levels: {name!r} has values that are not among its declared levels"
+                f" {list(order)}: {', '.join(unknown[:5])}. Declare or remove them."
+            )
+        return order
+    if _is_categorical(column):
+        return tuple(column.cat.categories)
+    return tuple(sorted(present))
+
+
+def alias_columns(R: FloatArray) -> BoolArray:
+    """Find the columns that repeat earlier ones, by QR with pivoting in column order.
+
+    Parameters
+    ----------
+    R : FloatArray, shape (r, p)
+        Triangular factor of a model matrix, or the matrix itself.
+
+    Returns
+    -------
+    BoolArray, shape (p,)
+        True where a column is aliased with those before it.
+    """
+    aliased = np.zeros(R.shape[1], dtype=bool)
+    basis: list[FloatArray] = []
+    for j, column in enumerate(R.T):
+        length = float(np.linalg.norm(column))
+        rest = column.copy()
+        for _ in range(2):  # the second pass removes what rounding left
+            for direction in basis:
+                rest = rest - direction * (direction @ rest)
+        left = float(np.linalg.norm(rest))
+        if left <= ALIAS_TOLERANCE * length:
+            aliased[j] = True
+        else:
+            basis.append(rest / left)
+    return aliased
+
+
+def _complete_rows(
+    frame: pd.DataFrame, needed: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    keep = np.ones(len(frame), dtype=bool)
+    excluded: dict[str, int] = {}
+    for name in needed:
+        absent = frame[name].isna().to_numpy() & keep
+        if absent.any():
+            excluded[f"{name} is missing"] = int(absent.sum())
+            keep &= ~absent
+    if not keep.any():
+        reasons = "; ".join(f"{why}: {n}" for why, n in excluded.items())
+        raise ModelError(
+            f"no row of data is complete ({len(frame)} rows"
+            + (f"; {reasons}" if reasons else "")
+            + "). Check the columns of the formula."
+        )
+    return frame.loc[keep].reset_index(drop=True), excluded
+
+
+def _is_categorical(column: pd.Series) -> bool:
+    import pandas as pd
+
+    return isinstance(column.dtype, pd.CategoricalDtype)
+
+
+def _is_factor(
+    column: pd.Series, name: str, factors: Sequence[str], levels: Levels
+) -> bool:
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if name in factors or name in levels or _is_categorical(column):
+        return True
+    return bool(is_bool_dtype(column.dtype) or not is_numeric_dtype(column.dtype))
+
+
+def _as_factor(
+    column: pd.Series, name: str, order: Sequence[Any]
+) -> tuple[pd.Series, list[str]]:
+    import pandas as pd
+
+    present = set(column.unique())
+    unused = [value for value in order if value not in present]
+    note = [f"{name}: no row used has level {value!r}" for value in unused]
+    kept = [value for value in order if value in present]
+    factor = pd.Categorical(column, categories=kept, ordered=True)
+    return pd.Series(factor, index=column.index, name=name), note
+
+
+def _numbers(column: pd.Series, name: str) -> pd.Series:
+    import pandas as pd
+
+    try:
+        values = column.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name!r} must be a column of numbers: {error}.") from error
+    if not np.isfinite(values).all():
+        n = int((~np.isfinite(values)).sum())
+        raise ModelError(f"{name!r} has {n} infinite values; make them missing.")
+    return pd.Series(values, index=column.index, name=name)

@@ -1,0 +1,61 @@
+"""How an MMRM answers for a linear combination of its coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from outcomes.models.inference import JointTest, RowInference, evaluate_rows, test_rows
+from outcomes.models.mmrm import kenward_roger, satterthwaite
+from outcomes.models.mmrm.results import MmrmFit
+from outcomes.models.options import FloatArray
+
+
+def _row_df(fit: MmrmFit, L: FloatArray) -> FloatArray:
+    if fit.df_method == "asymptotic":
+        return np.full(len(L), np.inf)
+    if fit.df_method == "residual":
+        return np.full(len(L), float(fit.n_records - len(fit.beta)))
+    # One row: Kenward-Roger's degrees of freedom are Satterthwaite's.
+    return satterthwaite.row_df(
+        L, cov_beta=fit.cov_model, jacobian=fit.jacobian, cov_theta=fit.cov_theta
+    )
+
+
+@evaluate_rows.register
+def _(fit: MmrmFit, L: FloatArray) -> RowInference:
+    variance = np.einsum("rp,pq,rq->r", L, fit.cov_inference, L)
+    with np.errstate(invalid="ignore"):
+        std_error = np.sqrt(variance)
+    return RowInference(L @ fit.beta, std_error, _row_df(fit, L))
+
+
+@test_rows.register
+def _(fit: MmrmFit, L: FloatArray) -> JointTest:
+    if not np.all(np.isfinite(fit.cov_inference)) or (
+        fit.df_method in ("kenward-roger", "satterthwaite")
+        and not np.all(np.isfinite(fit.cov_theta))
+    ):
+        return JointTest(np.nan, len(L), np.nan)
+    if fit.df_method == "kenward-roger":
+        statistic, df = kenward_roger.joint(
+            L,
+            beta=fit.beta,
+            cov_beta=fit.cov_model,
+            adjusted=fit.cov_inference,
+            jacobian=fit.jacobian,
+            cov_theta=fit.cov_theta,
+        )
+        return JointTest(statistic, len(L), df)
+    if fit.df_method == "satterthwaite":
+        statistic, df = satterthwaite.joint(
+            L,
+            beta=fit.beta,
+            cov_beta=fit.cov_model,
+            jacobian=fit.jacobian,
+            cov_theta=fit.cov_theta,
+        )
+        return JointTest(statistic, len(L), df)
+    difference = L @ fit.beta
+    middle = np.linalg.solve(L @ fit.cov_inference @ L.T, difference)
+    df = float(_row_df(fit, L[:1])[0])
+    return JointTest(float(difference @ middle) / len(L), len(L), df)

@@ -1,0 +1,178 @@
+"""Newton's method with a Fisher scoring fallback and a line search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from outcomes.models.mmrm.likelihood import (
+    Derivatives,
+    Evaluation,
+    Problem,
+    differentiate,
+    evaluate,
+)
+from outcomes.models.options import FloatArray
+
+# Of the log likelihood, for one unit of `Structure.scale`; free of the outcome's unit.
+GRADIENT_GOAL = 1e-9
+GRADIENT_LIMIT = 1e-6
+MAX_ITERATIONS = 200
+ARMIJO = 1e-4
+SHORTEST_STEP = 1e-10
+# Below this smallest eigenvalue of the correlation matrix Sigma counts as singular.
+SINGULAR = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Where the optimiser stopped.
+
+    Attributes
+    ----------
+    theta : FloatArray, shape (m,)
+        Covariance parameters.
+    evaluation, derivatives
+        The objective there.
+    iterations : int
+        Steps taken.
+    scored : int
+        How many of them were Fisher scoring.
+    gradient_norm : float
+        Largest scaled element of the gradient of the log likelihood.
+    min_eigenvalue : float
+        Smallest eigenvalue of the scaled observed information.
+    message : str
+        Empty when converged, else why not.
+    """
+
+    theta: FloatArray
+    evaluation: Evaluation
+    derivatives: Derivatives
+    iterations: int
+    scored: int
+    gradient_norm: float
+    min_eigenvalue: float
+    message: str
+
+
+def maximise(start: FloatArray, problem: Problem) -> Optimum | None:
+    """Maximise the likelihood from a start; None where the start cannot be evaluated.
+
+    Newton steps with the observed Hessian where it is positive definite, else Fisher
+    scoring; each is halved until Sigma is positive definite and the objective falls.
+    Once it cannot fall further for rounding, full steps go on while they still shrink
+    the gradient.
+    """
+    theta = start
+    at = evaluate(theta, problem)
+    if at is None:
+        return None
+    now = differentiate(theta, at, problem)
+    norm = _gradient_norm(theta, now, problem)
+    scored = 0
+    iterations = 0
+    while norm > GRADIENT_GOAL and iterations < MAX_ITERATIONS:
+        scale = problem.structure.scale(theta, problem.positions)
+        step, is_newton = _direction(now, scale)
+        moved = _search(theta, step, at, now, problem)
+        if moved is None and is_newton and norm <= GRADIENT_LIMIT:
+            moved = _polish(theta, step, norm, problem)
+        if moved is None and is_newton and norm > GRADIENT_LIMIT:
+            step, is_newton = _solve(now.fisher, now.gradient, scale), False
+            moved = _search(theta, step, at, now, problem)
+        if moved is None:
+            break
+        scored += not is_newton
+        theta, at = moved
+        now = differentiate(theta, at, problem)
+        norm = _gradient_norm(theta, now, problem)
+        iterations += 1
+    return _finish(theta, at, now, problem, iterations, scored)
+
+
+def _finish(
+    theta: FloatArray,
+    at: Evaluation,
+    now: Derivatives,
+    problem: Problem,
+    iterations: int,
+    scored: int,
+) -> Optimum:
+    scale = problem.structure.scale(theta, problem.positions)
+    norm = _gradient_norm(theta, now, problem)
+    information = 0.5 * now.hessian * scale[:, None] * scale[None, :]
+    smallest = float(np.linalg.eigvalsh(information)[0])
+    sigma = problem.structure.sigma(theta, problem.positions)
+    sd = np.sqrt(np.diagonal(sigma))
+    correlation = sigma / sd[:, None] / sd[None, :]
+    message = ""
+    if float(np.linalg.eigvalsh(correlation)[0]) < SINGULAR:
+        message = "the estimated covariance matrix is singular"
+    elif not norm <= GRADIENT_LIMIT:
+        message = f"the gradient is still {norm:.1e} after {iterations} iterations"
+    elif not smallest > 0:
+        message = (
+            "the observed information is not positive definite (smallest eigenvalue"
+            f" {smallest:.1e}), so this is no maximum of the likelihood"
+        )
+    return Optimum(theta, at, now, iterations, scored, norm, smallest, message)
+
+
+def _gradient_norm(theta: FloatArray, now: Derivatives, problem: Problem) -> float:
+    scale = problem.structure.scale(theta, problem.positions)
+    return float(np.max(np.abs(0.5 * now.gradient * scale)))
+
+
+def _solve(matrix: FloatArray, gradient: FloatArray, scale: FloatArray) -> FloatArray:
+    """Solve for the step in scaled parameters, where the matrix is best conditioned."""
+    scaled = matrix * scale[:, None] * scale[None, :]
+    root = np.linalg.cholesky(scaled)
+    half = np.linalg.solve(root, gradient * scale)
+    return np.asarray(-scale * np.linalg.solve(root.T, half))
+
+
+def _direction(now: Derivatives, scale: FloatArray) -> tuple[FloatArray, bool]:
+    try:
+        return _solve(now.hessian, now.gradient, scale), True
+    except np.linalg.LinAlgError:
+        return _solve(now.fisher, now.gradient, scale), False
+
+
+def _search(
+    theta: FloatArray,
+    step: FloatArray,
+    at: Evaluation,
+    now: Derivatives,
+    problem: Problem,
+) -> tuple[FloatArray, Evaluation] | None:
+    """Halve the step until the objective falls as it should."""
+    slope = float(now.gradient @ step)
+    if not slope < 0:
+        return None
+    length = 1.0
+    while length > SHORTEST_STEP:
+        trial = theta + length * step
+        there = evaluate(trial, problem)
+        if there is not None and (
+            there.deviance <= at.deviance + ARMIJO * length * slope
+        ):
+            return trial, there
+        length /= 2.0
+        # What is left to gain is below the rounding of the objective itself.
+        if there is not None and abs(slope) * length < 1e-15 * abs(at.deviance):
+            return None
+    return None
+
+
+def _polish(
+    theta: FloatArray, step: FloatArray, norm: float, problem: Problem
+) -> tuple[FloatArray, Evaluation] | None:
+    """Accept a full Newton step that at least halves the gradient."""
+    trial = theta + step
+    there = evaluate(trial, problem)
+    if there is None:
+        return None
+    after = _gradient_norm(trial, differentiate(trial, there, problem), problem)
+    return (trial, there) if after < 0.5 * norm else None

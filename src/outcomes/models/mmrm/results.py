@@ -1,0 +1,183 @@
+"""What a fitted MMRM is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from outcomes.models.design import Design
+from outcomes.models.options import BoolArray, DfMethod, FloatArray, Method, VcovMethod
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Status = Literal["converged", "not-converged"]
+
+
+@dataclass(frozen=True, slots=True)
+class LadderStep:
+    """One covariance structure that was tried.
+
+    Attributes
+    ----------
+    covariance : str
+        Structure.
+    converged : bool
+        Whether it gave a usable fit.
+    message : str
+        Why not, or empty.
+    """
+
+    covariance: str
+    converged: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """How the optimisation went.
+
+    Attributes
+    ----------
+    status : str
+        ``"converged"`` or ``"not-converged"``.
+    optimiser : str
+        ``"newton"``, or ``"newton, fisher scoring"`` where scoring steps were needed.
+    iterations : int
+        Steps.
+    gradient_norm : float
+        Largest element of the gradient of the log likelihood, in parameters scaled
+        free of the outcome's unit.
+    min_eigenvalue : float
+        Smallest eigenvalue of the observed information, scaled likewise.
+    ladder : tuple of LadderStep
+        The structures tried, the one in the fit last.
+    messages : tuple of str
+        Everything worth reading, data findings included.
+    """
+
+    status: Status
+    optimiser: str
+    iterations: int
+    gradient_norm: float
+    min_eigenvalue: float
+    ladder: tuple[LadderStep, ...]
+    messages: tuple[str, ...]
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit may be used."""
+        return self.status == "converged"
+
+
+@dataclass(frozen=True, slots=True)
+class MmrmFit:
+    """A fitted mixed model for repeated measures.
+
+    Arrays over coefficients leave aliased ones out: p is the rank of the model matrix.
+
+    Attributes
+    ----------
+    formula : str
+        As given.
+    subject, visit : str
+        Columns.
+    structure : str
+        Covariance structure of this fit, the last of the ladder.
+    method : str
+        ``"reml"`` or ``"ml"``.
+    df_method, vcov_method : str
+        How degrees of freedom and the covariance of coefficients are computed.
+    design : Design
+        Model matrix, rows used, factor levels.
+    aliased_mask : BoolArray, shape (all columns,)
+        Columns without a coefficient.
+    null_basis : FloatArray, shape (all columns, number aliased)
+        A combination of coefficients is estimable if it is orthogonal to these.
+    beta : FloatArray, shape (p,)
+        Coefficients.
+    cov_model : FloatArray, shape (p, p)
+        Model-based covariance of the coefficients.
+    cov_inference : FloatArray, shape (p, p)
+        The one standard errors come from.
+    jacobian : FloatArray, shape (m, p, p)
+        Derivatives of ``cov_model`` in the covariance parameters.
+    theta : FloatArray, shape (m,)
+        Covariance parameters, natural.
+    theta_names : tuple of str
+        Their names.
+    cov_theta : FloatArray, shape (m, m)
+        Inverse observed information; NaN where the fit did not converge.
+    sigma : FloatArray, shape (K, K)
+        Residual covariance.
+    visits : tuple
+        Levels of ``visit`` that have records, in order.
+    loglik : float
+        (Restricted) log likelihood.
+    n_subjects, n_records, n_excluded : int
+        Subjects and records used, rows left out.
+    excluded : dict
+        Rows left out, by reason.
+    convergence : Convergence
+        Status of the optimisation.
+    """
+
+    formula: str
+    subject: str
+    visit: str
+    structure: str
+    method: Method
+    df_method: DfMethod
+    vcov_method: VcovMethod
+    design: Design
+    aliased_mask: BoolArray
+    null_basis: FloatArray
+    beta: FloatArray
+    cov_model: FloatArray
+    cov_inference: FloatArray
+    jacobian: FloatArray
+    theta: FloatArray
+    theta_names: tuple[str, ...]
+    cov_theta: FloatArray
+    sigma: FloatArray
+    visits: tuple[Any, ...]
+    loglik: float
+    n_subjects: int
+    n_records: int
+    n_excluded: int
+    excluded: dict[str, int]
+    convergence: Convergence
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """All columns of the model matrix, aliased ones included."""
+        return self.design.columns
+
+    @property
+    def estimated_terms(self) -> tuple[str, ...]:
+        """Columns that have a coefficient."""
+        kept = np.flatnonzero(~self.aliased_mask)
+        return tuple(self.design.columns[j] for j in kept)
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Columns that repeat earlier ones and have no coefficient."""
+        dropped = np.flatnonzero(self.aliased_mask)
+        return tuple(self.design.columns[j] for j in dropped)
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Residual covariance, visits by visits."""
+        import pandas as pd
+
+        return pd.DataFrame(self.sigma, index=self.visits, columns=self.visits)
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the coefficients as used for inference."""
+        import pandas as pd
+
+        names = list(self.estimated_terms)
+        return pd.DataFrame(self.cov_inference, index=names, columns=names)

@@ -1,0 +1,426 @@
+"""What the sections of a study file must say together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from itertools import pairwise
+
+from outcomes.datasets.adam import ADQS, ADSL
+from outcomes.datasets.sdtm import DM
+from outcomes.errors import SpecError
+from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.expression import parse
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    BaselineCharacteristics,
+    Change,
+    ChangeEndpoint,
+    OfEndpoint,
+    PredictsOutcome,
+    Responders,
+    ResponseEndpoint,
+    StatusEndpoint,
+    Study,
+    ThresholdEndpoint,
+)
+
+Found = Iterator[tuple[str, str]]
+"""Pairs of key path and message."""
+
+
+def problems_of(spec: Study) -> list[tuple[str, str]]:
+    """Return every contradiction of a study that is valid section by section."""
+    found: list[tuple[str, str]] = []
+    for check in (
+        _ids,
+        _arms,
+        _visits,
+        _sources,
+        _instruments,
+        _covariates,
+        _populations,
+        _endpoints,
+        _estimands,
+        _analyses,
+    ):
+        found.extend(check(spec))
+    return found
+
+
+def _unknown(value: str, known: Iterable[str], what: str) -> str:
+    names = list(known)
+    near = get_close_matches(value, names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    listed = ", ".join(names) if names else "none is declared"
+    return f"'{value}' is not {what}. Known: {listed}.{hint}"
+
+
+def _ids(spec: Study) -> Found:
+    for section, ids in (
+        ("arms", [a.id for a in spec.arms]),
+        ("visits", [v.id for v in spec.visits]),
+        ("estimands", [e.id for e in spec.estimands]),
+        ("analyses", [a.id for a in spec.analyses]),
+        ("displays", [d.id for d in spec.displays]),
+    ):
+        for id, count in Counter(ids).items():
+            if count > 1:
+                yield section, f"the id '{id}' stands {count} times; ids are unique."
+    codes = [
+        e.paramcd for e in spec.endpoints.values() if not isinstance(e, ChangeEndpoint)
+    ]
+    for source in {source.instrument for source in spec.sources.qs}:
+        if source in instrument_ids():
+            definition = instrument(source)
+            codes += [score.paramcd for score in definition.scores.values()]
+            codes += [derived.paramcd for derived in definition.derived.values()]
+    for code, count in Counter(codes).items():
+        if count > 1:
+            yield "endpoints", f"the paramcd '{code}' stands for {count} parameters."
+
+
+def _arms(spec: Study) -> Found:
+    controls = [a.id for a in spec.arms if a.control]
+    if len(controls) > 1:
+        yield "arms", f"two controls ({', '.join(controls)}); mark one arm only."
+    if not controls and spec.study.design == "parallel":
+        yield "arms", "no arm is marked 'control: true', but the design is parallel."
+    for arm in spec.arms:
+        if arm.active and arm.control:
+            yield f"arms.{arm.id}", "is both active and control; choose one."
+        if arm.id in spec.not_randomised:
+            yield f"arms.{arm.id}", "is also listed in not_randomised."
+
+
+def _visits(spec: Study) -> Found:
+    marked = [v.id for v in spec.visits if v.baseline]
+    if len(marked) > 1:
+        yield "visits", f"two baselines ({', '.join(marked)}); mark one visit only."
+    last: int | None = None
+    for visit in spec.visits:
+        where = f"visits.{visit.id}"
+        if visit.day == 0:
+            yield where, "day 0 does not exist: the day before day 1 is day -1."
+        if last is not None and visit.day <= last:
+            yield where, f"day {visit.day} does not come after day {last}; order them."
+        last = visit.day
+        if visit.window is None:
+            continue
+        low, high = visit.window
+        if low > high:
+            yield where, f"window [{low}, {high}] ends before it begins."
+        elif not low <= visit.day <= high:
+            yield where, f"day {visit.day} is outside its window [{low}, {high}]."
+        if visit.id in spec.unscheduled_visits:
+            yield where, "is also listed in unscheduled_visits."
+    windows = sorted((v.window, v.id) for v in spec.visits if v.window)
+    for (first, one), (second, two) in pairwise(windows):
+        if first[1] >= second[0]:
+            yield (
+                "visits",
+                f"windows of {one} [{first[0]}, {first[1]}] and {two} "
+                f"[{second[0]}, {second[1]}] overlap; they must not share a day.",
+            )
+
+
+def _sources(spec: Study) -> Found:
+    dm = spec.sources.dm
+    for needed in ("USUBJID", "ARMCD"):
+        if needed not in dm.columns and needed not in dm.constants:
+            yield "sources.dm.columns", f"{needed} is missing; name its raw column."
+    for name in dm.strata:
+        if name not in dm.covariates and name not in dm.columns:
+            known = [*dm.columns, *dm.covariates]
+            yield "sources.dm.strata", _unknown(name, known, "a column of dm")
+    for position, source in enumerate(spec.sources.qs):
+        where = f"sources.qs.{position + 1}"
+        ways = [source.items is not None, source.layout == "long", bool(source.totals)]
+        if sum(ways) != 1:
+            ways_in_words = "items (wide), layout: long with item and value, totals"
+            yield where, f"needs one of: {ways_in_words}."
+        if source.layout == "long" and not (source.item and source.value):
+            yield where, "layout: long needs item and value, the names of two columns."
+        if source.visit and source.at_visit:
+            yield where, "names both visit and at_visit; choose one."
+        if source.session and source.at_session:
+            yield where, "names both session and at_session; choose one."
+        if not (source.visit or source.at_visit or source.session or source.at_session):
+            yield where, "names no visit, at_visit, session or at_session."
+        visits = [v.id for v in spec.visits] + spec.unscheduled_visits
+        for id in [*source.visit_values.values(), *filter(None, [source.at_visit])]:
+            if id not in visits:
+                yield where, _unknown(id, visits, "a visit")
+
+
+def _instruments(spec: Study) -> Found:
+    known = instrument_ids()
+    for name, rules in spec.instruments.items():
+        if name not in known:
+            yield f"instruments.{name}", _unknown(name, known, "an instrument")
+            continue
+        scores = instrument(name).scores
+        for score, n_min in rules.n_min.items():
+            where = f"instruments.{name}.n_min.{score}"
+            if score not in scores:
+                yield where, _unknown(score, scores, "a score")
+            elif not 1 <= n_min <= len(scores[score].items):
+                yield where, f"{n_min} is not from 1 to {len(scores[score].items)}."
+        for name_of, criteria in rules.criteria.items():
+            where = f"instruments.{name}.criteria.{name_of}"
+            derived = instrument(name).derived.get(name_of)
+            if derived is None:
+                yield where, _unknown(name_of, instrument(name).derived, "a yes/no")
+                continue
+            for criterion in criteria:
+                if criterion not in derived.criteria:
+                    yield where, _unknown(criterion, derived.criteria, "a criterion")
+    for position, source in enumerate(spec.sources.qs):
+        where = f"sources.qs.{position + 1}"
+        if source.instrument not in known:
+            yield (
+                f"{where}.instrument",
+                _unknown(source.instrument, known, "an instrument"),
+            )
+            continue
+        definition = instrument(source.instrument)
+        orderings = list(definition.orderings)
+        if orderings and source.ordering is None and not source.totals:
+            yield (
+                f"{where}.ordering",
+                (
+                    f"is missing: items of {definition.id} circulate in several "
+                    "orders, and column names do not tell which. Choose one of "
+                    f"{', '.join(orderings)}."
+                ),
+            )
+        elif source.ordering and source.ordering not in orderings:
+            yield (
+                f"{where}.ordering",
+                _unknown(source.ordering, orderings, "an ordering"),
+            )
+        for score in source.totals:
+            if score not in definition.scores:
+                yield (
+                    f"{where}.totals.{score}",
+                    _unknown(score, definition.scores, f"a score of {definition.id}"),
+                )
+
+
+def _adsl_columns(spec: Study) -> dict[str, str]:
+    """Map every column ADSL will have, population flags aside, to its kind."""
+    known: dict[str, str] = {column.name: column.kind for column in ADSL.columns}
+    declared = spec.sources.dm.covariates
+    return known | {name: covariate.kind for name, covariate in declared.items()}
+
+
+def _covariates(spec: Study) -> Found:
+    flags = {f"{id}FL": id for id in spec.populations}
+    for name in spec.sources.dm.covariates:
+        where = f"sources.dm.covariates.{name}"
+        if ADSL.column(name) or DM.column(name) or ADQS.column(name):
+            yield where, "is the name of a standard variable; choose another."
+        elif name in flags:
+            yield where, f"is the flag of population {flags[name]}; choose another."
+
+
+def _populations(spec: Study) -> Found:
+    columns = _adsl_columns(spec)
+    for id, source in spec.populations.items():
+        where = f"populations.{id}"
+        if len(id) > 6:
+            yield where, "six characters at most, so that <ID>FL is eight."
+        if ADSL.column(f"{id}FL"):
+            yield where, f"{id}FL is a standard variable; choose another id."
+        try:
+            expression = parse(source)
+        except SpecError as problem:
+            yield where, str(problem)
+            continue
+        for name in expression.columns:
+            if name not in columns:
+                yield where, _unknown(name, columns, "a column of ADSL")
+        for name, constant in expression.comparisons:
+            if name in columns and isinstance(constant, str) != (
+                columns[name] == "text"
+            ):
+                kind = "text" if columns[name] == "text" else "a number"
+                yield where, f"{name} is {kind}; {constant!r} is not."
+
+
+def _score_problem(spec: Study, name: str, score: str, where: str) -> Found:
+    known = sorted({source.instrument for source in spec.sources.qs})
+    if name not in known:
+        yield (
+            f"{where}.instrument",
+            _unknown(name, known, "an instrument with a source"),
+        )
+    elif name in instrument_ids():
+        definition = instrument(name)
+        names = [*definition.scores, *definition.derived]
+        if score not in names:
+            yield f"{where}.score", _unknown(score, names, f"a score of {name}")
+
+
+def _endpoints(spec: Study) -> Found:
+    for id, endpoint in spec.endpoints.items():
+        where = f"endpoints.{id}"
+        if isinstance(endpoint, AllOfEndpoint):
+            for part in endpoint.of:
+                other = spec.endpoints.get(part)
+                if other is None:
+                    yield f"{where}.of", _unknown(part, spec.endpoints, "an endpoint")
+                elif isinstance(other, ChangeEndpoint | AllOfEndpoint):
+                    yield (
+                        f"{where}.of",
+                        f"'{part}' is not a yes/no endpoint of a score.",
+                    )
+            continue
+        yield from _score_problem(spec, endpoint.instrument, endpoint.score, where)
+        if isinstance(endpoint, ResponseEndpoint) and (
+            (endpoint.reduction is None) == (endpoint.points is None)
+        ):
+            yield where, "needs either reduction (per cent) or points."
+        if isinstance(endpoint, ThresholdEndpoint) and (
+            (endpoint.at_most is None) == (endpoint.at_least is None)
+        ):
+            yield where, "needs either at_most or at_least."
+        derived = (
+            instrument(endpoint.instrument).derived
+            if endpoint.instrument in instrument_ids()
+            else {}
+        )
+        if isinstance(endpoint, StatusEndpoint) != (endpoint.score in derived):
+            kind = "a yes/no score" if endpoint.score in derived else "a number"
+            yield (
+                where,
+                f"'{endpoint.score}' is {kind}; kind '{endpoint.kind}' is not for it.",
+            )
+
+
+def _estimands(spec: Study) -> Found:
+    for estimand in spec.estimands:
+        where = f"estimands.{estimand.id}"
+        if estimand.endpoint not in spec.endpoints:
+            yield where, _unknown(estimand.endpoint, spec.endpoints, "an endpoint")
+        if estimand.population not in spec.populations:
+            yield where, _unknown(estimand.population, spec.populations, "a population")
+        change = isinstance(spec.endpoints.get(estimand.endpoint), ChangeEndpoint)
+        for event in estimand.intercurrent_events:
+            if event.strategy == "composite" and change:
+                yield where, "composite is for a yes/no endpoint, not for a change."
+            if spec.sources.cm is None:
+                yield (
+                    where,
+                    "the event 'rescue' is read from sources.cm, which is absent.",
+                )
+
+
+def _analyses(spec: Study) -> Found:
+    visits = [v.id for v in spec.visits]
+    estimands = [e.id for e in spec.estimands]
+    for analysis in spec.analyses:
+        where = f"analyses.{analysis.id}"
+        if analysis.population and analysis.population not in spec.populations:
+            yield where, _unknown(analysis.population, spec.populations, "a population")
+        visit = getattr(analysis, "visit", None)
+        if visit is not None and visit not in visits:
+            yield where, _unknown(visit, visits, "a visit")
+        elif visit is not None and visit == spec.baseline_visit.id:
+            yield where, f"{visit} is the baseline; change is analysed after it."
+        if isinstance(analysis, OfEndpoint):
+            yield from _of_endpoint(spec, analysis, where, estimands)
+        elif analysis.population is None and not (
+            isinstance(analysis, Responders) and analysis.estimands
+        ):
+            yield where, "needs a population."
+        if isinstance(analysis, Change):
+            yield from _model(spec, analysis, where)
+        if isinstance(analysis, BaselineCharacteristics):
+            columns = _adsl_columns(spec)
+            for name in analysis.variables:
+                if name not in columns:
+                    yield where, _unknown(name, columns, "a column of ADSL")
+            for name in analysis.scores:
+                if name not in spec.endpoints:
+                    yield where, _unknown(name, spec.endpoints, "an endpoint")
+                elif not isinstance(spec.endpoints[name], ChangeEndpoint):
+                    yield where, f"'{name}' is a yes/no endpoint; it has no baseline."
+        if isinstance(analysis, Responders):
+            yield from _responders(spec, analysis, where, visits, estimands)
+        if isinstance(analysis, PredictsOutcome):
+            part = analysis.predictor
+            yield from _score_problem(
+                spec, part.instrument, part.score, f"{where}.predictor"
+            )
+            if not any(
+                s.instrument == part.instrument and (s.session or s.at_session)
+                for s in spec.sources.qs
+            ):
+                yield where, f"{part.instrument} has no source with a session."
+
+
+def _model(spec: Study, analysis: Change, where: str) -> Found:
+    known = [*_adsl_columns(spec), "BASE", "AVISIT"]
+    for term in analysis.model.covariates:
+        for name in term.split("*"):
+            if name.strip() not in known:
+                yield (
+                    f"{where}.model.covariates",
+                    _unknown(name.strip(), known, "a column"),
+                )
+            elif name.strip() in ("TRT01P", "TRT01A", "ARMCD", "USUBJID"):
+                yield f"{where}.model.covariates", f"{name.strip()} is no covariate."
+    if analysis.model.method == "ml" and analysis.model.df == "kenward-roger":
+        yield f"{where}.model.df", "kenward-roger needs method: reml."
+
+
+def _of_endpoint(
+    spec: Study, analysis: OfEndpoint, where: str, estimands: list[str]
+) -> Found:
+    if (analysis.estimand is None) == (analysis.endpoint is None):
+        yield where, "needs either an estimand, or an endpoint and a population."
+        return
+    if analysis.estimand is not None:
+        if analysis.estimand not in estimands:
+            yield where, _unknown(analysis.estimand, estimands, "an estimand")
+            return
+        if analysis.population is not None:
+            yield where, "takes its population from the estimand; remove population."
+        endpoint = spec.estimand(analysis.estimand).endpoint
+    else:
+        endpoint = analysis.endpoint or ""
+        if analysis.population is None:
+            yield where, "needs a population beside its endpoint."
+    if endpoint not in spec.endpoints:
+        yield where, _unknown(endpoint, spec.endpoints, "an endpoint")
+    elif not isinstance(spec.endpoints[endpoint], ChangeEndpoint):
+        yield where, f"'{endpoint}' is a yes/no endpoint; this question needs a change."
+
+
+def _responders(
+    spec: Study,
+    analysis: Responders,
+    where: str,
+    visits: list[str],
+    estimands: list[str],
+) -> Found:
+    for id in analysis.endpoints:
+        if id not in spec.endpoints:
+            yield where, _unknown(id, spec.endpoints, "an endpoint")
+        elif isinstance(spec.endpoints[id], ChangeEndpoint):
+            yield where, f"'{id}' is a change; this question needs yes/no endpoints."
+    for id in analysis.visits:
+        if id not in visits:
+            yield where, _unknown(id, visits, "a visit")
+    for endpoint, id in analysis.estimands.items():
+        if endpoint not in analysis.endpoints:
+            yield (
+                f"{where}.estimands",
+                _unknown(endpoint, analysis.endpoints, "an endpoint of this analysis"),
+            )
+        if id not in estimands:
+            yield f"{where}.estimands", _unknown(id, estimands, "an estimand")
+        elif spec.estimand(id).endpoint != endpoint:
+            yield f"{where}.estimands", f"'{id}' is an estimand of another endpoint."

@@ -1,0 +1,267 @@
+"""From a file on disk to a valid study, or to the list of everything wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from outcomes.errors import SpecError
+from outcomes.study.check import problems_of
+from outcomes.study.spec import Study
+
+_LIMIT = 2_000_000
+_FOR_DATA = ("study", "arms", "visits", "sources")
+"""Sections without which raw data cannot be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a study file: at which key, what, and what to do."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return the problem as one line."""
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFile:
+    """A study with the places it was read from."""
+
+    spec: Study
+    path: Path
+    data_root: Path
+
+    def raw(self, file: str) -> Path:
+        """Return the path of a raw file, which must lie inside the data root.
+
+        Raises
+        ------
+        SpecError
+            For an absolute path, one with ``..``, or one that leaves by a link.
+        """
+        pure = PurePosixPath(file)
+        foreign = PureWindowsPath(file)
+        outside = pure.is_absolute() or foreign.drive or foreign.root
+        if outside or ".." in (*pure.parts, *foreign.parts):
+            raise SpecError(
+                f"'{file}' leaves the data root; name a path below it without '..'."
+            )
+        root = self.data_root.resolve()
+        path = (root / pure).resolve()
+        if not path.is_relative_to(root):
+            raise SpecError(
+                f"'{file}' leaves the data root through a link; copy the file there."
+            )
+        return path
+
+
+def load_study(path: Path, data_root: Path | None = None) -> StudyFile:
+    """Read a study file.
+
+    Parameters
+    ----------
+    path : Path
+        The study file.
+    data_root : Path, optional
+        Folder that raw files are below; the study file's own folder by default.
+
+    Raises
+    ------
+    SpecError
+        With all problems, one a line.
+    """
+    study, problems = read_study(path, data_root)
+    if problems or study is None:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        raise SpecError(f"{path}: {count} in the study file\n{lines}")
+    return study
+
+
+def read_study(
+    path: Path, data_root: Path | None = None
+) -> tuple[StudyFile | None, list[Problem]]:
+    """Read a study file as far as it goes.
+
+    Returns
+    -------
+    study : StudyFile or None
+        The study; with problems, as much of it as checking raw data needs, or None
+        where even that is broken.
+    problems : list of Problem
+        Empty if the study is valid.
+    """
+    path = Path(path)
+    try:
+        content = _parse(path)
+    except SpecError as problem:
+        return None, [Problem("", str(problem))]
+    root = path.parent if data_root is None else Path(data_root)
+    problems = (
+        []
+        if root.is_dir()
+        else [
+            Problem(
+                "data_root", f"'{root}' is not a folder; name the one with raw files."
+            )
+        ]
+    )
+    try:
+        spec = Study.model_validate(content)
+    except ValidationError as invalid:
+        problems += [_explain(error, content) for error in invalid.errors()]
+        partial = _partial(content)
+        return (StudyFile(partial, path, root) if partial else None), problems
+    problems += [Problem(where, message) for where, message in problems_of(spec)]
+    return StudyFile(spec, path, root), problems
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without repeated keys, which would silently drop the first."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    seen: set[Hashable] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            raise SpecError(f"line {line}: the key {key!r} is not text; quote it.")
+        if key in seen:
+            raise SpecError(f"line {line}: the key '{key}' stands twice; remove one.")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise SpecError(f"{path}: cannot be read ({problem.strerror}).") from problem
+    if len(raw) > _LIMIT:
+        raise SpecError(f"{path}: larger than {_LIMIT} bytes; this is no study file.")
+    try:
+        text = raw.decode("utf-8-sig")
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) and event.start_mark:
+                line = event.start_mark.line + 1
+                raise SpecError(
+                    f"{path}: line {line}: aliases (*name) are not allowed."
+                )
+        content = yaml.load(text, Loader=_Loader)
+    except UnicodeDecodeError as problem:
+        raise SpecError(f"{path}: byte {problem.start} is not UTF-8.") from problem
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise SpecError(f"{path}: {place}{problem.problem}") from problem
+    except yaml.YAMLError as problem:
+        raise SpecError(f"{path}: not YAML: {problem}") from problem
+    except RecursionError as problem:
+        raise SpecError(f"{path}: nested too deeply.") from problem
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: a study file is a list of sections 'key: ...'.")
+    return content
+
+
+def _partial(content: dict[str, Any]) -> Study | None:
+    """Build a study of the valid sections, if raw data can be checked with them."""
+    valid: dict[str, Any] = {}
+    for name, field in Study.model_fields.items():
+        if name not in content:
+            continue
+        adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type]
+        try:
+            valid[name] = adapter.validate_python(content[name], strict=True)
+        except ValidationError:
+            continue
+    if not all(name in valid for name in _FOR_DATA):
+        return None
+    return Study.model_construct(**valid)
+
+
+def _place(location: tuple[Any, ...], content: Any) -> str:
+    """Name the place of a problem as the author wrote it: ids for list positions."""
+    parts: list[str] = []
+    for part in location:
+        if isinstance(content, list) and isinstance(part, int):
+            content = content[part]
+            named = isinstance(content, dict) and isinstance(content.get("id"), str)
+            parts.append(content["id"] if named else str(part + 1))
+        elif isinstance(content, dict) and part in content:
+            content = content[part]
+            parts.append(str(part))
+        elif part == location[-1]:
+            parts.append(str(part))
+    return ".".join(parts)
+
+
+def _explain(error: Any, content: dict[str, Any]) -> Problem:
+    """Say in our words what pydantic found."""
+    location = [str(part) for part in error["loc"]]
+    where = _place(error["loc"], content)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        near = get_close_matches(location[-1], _known_keys(error["loc"]), n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else " Remove it."
+        return Problem(where, f"unknown key.{hint}")
+    if kind == "missing":
+        return Problem(where, "is missing; every study needs it here.")
+    given = repr(error["input"])
+    if len(given) > 60:
+        given = given[:57] + "..."
+    if kind == "literal_error":
+        expected = error["ctx"]["expected"]
+        allowed = [
+            part.strip("' ") for part in expected.replace(" or ", ", ").split(",")
+        ]
+        near = get_close_matches(str(error["input"]), allowed, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return Problem(where, f"{given} is not known. Choose one of {expected}.{hint}")
+    if kind == "string_type":
+        return Problem(where, f"{given} is not text; put it in quotes.")
+    message = str(error["msg"])
+    return Problem(where, f"{message[0].lower()}{message[1:]} (given: {given}).")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """Return the keys legal where an unknown one was found.
+
+    The schema is walked along the location; a union is entered through the tag that
+    pydantic puts into the location.
+    """
+    schema = Study.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in location[:-1]:
+        node = _resolve(schema, node)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        elif "discriminator" in node:
+            node = {"$ref": node["discriminator"]["mapping"].get(part, "")}
+        elif isinstance(node.get("additionalProperties"), dict):
+            node = node["additionalProperties"]
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    while True:
+        if node.get("$ref"):
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        elif "anyOf" in node:
+            node = next((n for n in node["anyOf"] if n.get("type") != "null"), {})
+        else:
+            return node

@@ -1,0 +1,418 @@
+"""The study file: the statistical analysis plan as data.
+
+Every class is a section of the file, every attribute a key. Unknown keys are errors.
+What the file may say about its parts together is checked in `outcomes.study.check`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+"""Lower-case letters, digits and hyphens: it becomes part of file names."""
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,19}$")]
+"""An upper-case code, as CDISC uses for arms, visits and populations."""
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,7}$")]
+"""A CDISC variable or parameter name: at most eight characters."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+ItemPattern = Annotated[
+    str, StringConstraints(pattern=r"^[^{}]{0,60}\{item(:0[1-9]d)?\}[^{}]{0,60}$")
+]
+"""A column name with the item number in it: ``caps5_{item:02d}``."""
+
+
+class Section(BaseModel):
+    """A part of the study file: fixed, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StudyInfo(Section):
+    """Who and what: ``study``."""
+
+    id: Id
+    title: Text
+    compound: Text
+    indication: Text
+    design: Literal["parallel", "single-arm"] = "parallel"
+    synthetic: bool = False
+
+
+class Arm(Section):
+    """One entry of ``arms``; the order is that of tables, the control comes last."""
+
+    id: Code
+    label: Text
+    active: bool = False
+    control: bool = False
+
+
+class Visit(Section):
+    """One entry of ``visits``: ``day`` is the study day (there is no day 0)."""
+
+    id: Code
+    label: Text
+    day: int
+    window: tuple[int, int] | None = Field(None, strict=False)
+    baseline: bool = False
+
+
+class RawFile(Section):
+    """How a raw CSV file is written."""
+
+    file: Text
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
+    decimal: Literal[".", ","] = "."
+    missing: list[str] = Field(default_factory=lambda: ["", "NA", "."])
+    date_format: Text = "%Y-%m-%d"
+
+
+class TableSource(RawFile):
+    """A raw file that gives one SDTM table: SDTM variable to raw column.
+
+    ``rows: distinct`` is for a file that repeats a subject's values on many rows:
+    they are taken once, and must agree.
+    """
+
+    columns: dict[Name, Text]
+    values: dict[Name, dict[str, str]] = Field(default_factory=dict)
+    constants: dict[Name, Text] = Field(default_factory=dict)
+    rows: Literal["all", "distinct"] = "all"
+
+
+class Covariate(Section):
+    """A further subject-level column of ``dm`` that the study declares."""
+
+    column: Text
+    label: Text
+    kind: Literal["text", "number"] = "text"
+
+
+class SubjectSource(TableSource):
+    """``sources.dm``."""
+
+    covariates: dict[Name, Covariate] = Field(default_factory=dict)
+    strata: list[Name] = Field(default_factory=list)
+
+
+class QuestionnaireSource(RawFile):
+    """One entry of ``sources.qs``.
+
+    Items are wide (``items: "caps5_{item:02d}"``, one column each), or long
+    (``layout: long`` with ``item`` and ``value`` naming columns). A source without
+    items gives ``totals``: score of the instrument to column.
+    """
+
+    instrument: Text
+    layout: Literal["wide", "long"] = "wide"
+    items: ItemPattern | None = None
+    item: Text | None = None
+    value: Text | None = None
+    totals: dict[Key, Text] = Field(default_factory=dict)
+    subject: Text
+    visit: Text | None = None
+    at_visit: Code | None = None
+    visit_values: dict[str, Code] = Field(default_factory=dict)
+    session: Text | None = None
+    at_session: int | None = None
+    date: Text | None = None
+    day: Text | None = None
+    rater: Text | None = None
+    not_done: Text | None = None
+    not_applicable: list[str] = Field(default_factory=list)
+    ordering: Key | None = None
+    version: Text | None = None
+    rows: Literal["all", "distinct"] = "all"
+
+
+class Sources(Section):
+    """``sources``: raw file to SDTM table."""
+
+    dm: SubjectSource
+    ex: TableSource | None = None
+    ds: TableSource | None = None
+    dv: TableSource | None = None
+    ae: TableSource | None = None
+    cm: TableSource | None = None
+    pr: TableSource | None = None
+    qs: list[QuestionnaireSource] = Field(min_length=1)
+
+
+class Baseline(Section):
+    """``baseline``: which record ABLFL marks.
+
+    ``last-before-first-dose`` takes the last non-missing value before the first dose
+    (before randomisation where nobody has a dose); ``visit`` takes the baseline visit.
+    """
+
+    rule: Literal["last-before-first-dose", "visit"] = "last-before-first-dose"
+
+
+class Sites(Section):
+    """``sites``: sites with fewer randomised subjects are pooled into one group."""
+
+    pool_below: int = Field(1, ge=1)
+    pooled_label: Text = "POOLED"
+
+
+class InstrumentRules(Section):
+    """``instruments.<ID>``: what the SAP settles about scoring.
+
+    ``n_min`` is the smallest number of answered items a score needs; below the full
+    number the score is prorated (person mean) and marked. ``criteria`` names, for a
+    yes/no of the instrument, the criteria that apply where not all do.
+    """
+
+    n_min: dict[Key, int] = Field(default_factory=dict)
+    criteria: dict[Key, list[str]] = Field(default_factory=dict)
+
+
+class ChangeEndpoint(Section):
+    """Change from baseline of a score."""
+
+    kind: Literal["change"]
+    instrument: Text
+    score: Key
+    label: Text | None = None
+
+
+class ResponseEndpoint(Section):
+    """A reduction by ``reduction`` per cent of baseline, or by ``points``.
+
+    ``strict`` asks for more than that, not at least that.
+    """
+
+    kind: Literal["response"]
+    paramcd: Name
+    instrument: Text
+    score: Key
+    reduction: int | None = Field(None, gt=0, le=100)
+    points: int | None = Field(None, gt=0)
+    strict: bool = False
+    label: Text | None = None
+
+
+class ThresholdEndpoint(Section):
+    """A score at or below (``at_most``) or at or above (``at_least``) a value."""
+
+    kind: Literal["threshold"]
+    paramcd: Name
+    instrument: Text
+    score: Key
+    at_most: float | None = Field(None, strict=False)
+    at_least: float | None = Field(None, strict=False)
+    label: Text | None = None
+
+
+class StatusEndpoint(Section):
+    """A derived yes/no of the instrument having a value: diagnosis is N."""
+
+    kind: Literal["status"]
+    paramcd: Name
+    instrument: Text
+    score: Key
+    equals: Literal["Y", "N"]
+    label: Text | None = None
+
+
+class AllOfEndpoint(Section):
+    """Several yes/no endpoints at once."""
+
+    kind: Literal["all-of"]
+    paramcd: Name
+    of: list[Key] = Field(min_length=2)
+    label: Text | None = None
+
+
+Endpoint = Annotated[
+    ChangeEndpoint
+    | ResponseEndpoint
+    | ThresholdEndpoint
+    | StatusEndpoint
+    | AllOfEndpoint,
+    Field(discriminator="kind"),
+]
+
+
+class IntercurrentEvent(Section):
+    """One intercurrent event of an estimand and its strategy (ICH E9(R1))."""
+
+    event: Literal["rescue"]
+    strategy: Literal["treatment-policy", "hypothetical", "composite"]
+
+
+class Estimand(Section):
+    """One entry of ``estimands``."""
+
+    id: Id
+    endpoint: Key
+    population: Code
+    label: Text | None = None
+    intercurrent_events: list[IntercurrentEvent] = Field(default_factory=list)
+
+
+class MmrmModel(Section):
+    """``model`` of a change analysis: TRT01P*AVISIT plus covariates."""
+
+    kind: Literal["mmrm"] = "mmrm"
+    covariates: list[Text] = Field(default_factory=lambda: ["BASE"])
+    covariance: Literal["us", "cs", "ar1"] | list[Literal["us", "cs", "ar1"]] = "us"
+    method: Literal["reml", "ml"] = "reml"
+    df: Literal["kenward-roger", "satterthwaite", "residual", "asymptotic"] | None = (
+        None
+    )
+
+
+class Analysis(Section):
+    """What every entry of ``analyses`` has."""
+
+    id: Id
+    title: Text | None = None
+    prespecified: bool = False
+    accept_error: bool = False
+    population: Code | None = None
+
+
+class OfEndpoint(Analysis):
+    """An analysis of one endpoint, named by an estimand or directly."""
+
+    estimand: Id | None = None
+    endpoint: Key | None = None
+    conf_level: float = Field(0.95, gt=0, lt=1)
+
+
+class Disposition(Analysis):
+    """CONSORT counts."""
+
+    question: Literal["disposition"]
+
+
+class BaselineCharacteristics(Analysis):
+    """Baseline characteristics by arm: ADSL columns and baseline scores."""
+
+    question: Literal["baseline"]
+    variables: list[Name] = Field(default_factory=lambda: ["AGE", "SEX"])
+    scores: list[Key] = Field(default_factory=list)
+
+
+class Missingness(OfEndpoint):
+    """Observed and missing by visit and arm."""
+
+    question: Literal["missingness"]
+
+
+class Change(OfEndpoint):
+    """Change from baseline by MMRM; ``visit`` is the primary one."""
+
+    question: Literal["change"]
+    visit: Code
+    model: MmrmModel = Field(default_factory=MmrmModel)
+
+
+class Distribution(OfEndpoint):
+    """Cumulative distribution of change at a visit, observed cases."""
+
+    question: Literal["distribution"]
+    visit: Code
+
+
+class Responders(Analysis):
+    """Yes/no endpoints: proportions and risk differences by visit."""
+
+    question: Literal["responders"]
+    endpoints: list[Key] = Field(min_length=1)
+    visits: list[Code] = Field(default_factory=list)
+    estimands: dict[Key, Id] = Field(default_factory=dict)
+    missing: Literal["non-responder"] = "non-responder"
+    interval: Literal["newcombe", "miettinen-nurminen"] = "newcombe"
+    conf_level: float = Field(0.95, gt=0, lt=1)
+
+
+class Predictor(Section):
+    """The experience score of a dosing session."""
+
+    instrument: Text
+    score: Key
+    session: Literal["first", "last"] = "first"
+
+
+class PredictsOutcome(OfEndpoint):
+    """An experience score against change, within arm, adjusted for baseline."""
+
+    question: Literal["predicts-outcome"]
+    visit: Code
+    predictor: Predictor
+    covariates: list[Name] = Field(default_factory=lambda: ["BASE"])
+
+
+AnyAnalysis = Annotated[
+    Disposition
+    | BaselineCharacteristics
+    | Missingness
+    | Change
+    | Distribution
+    | Responders
+    | PredictsOutcome,
+    Field(discriminator="question"),
+]
+
+
+class Display(Section):
+    """One entry of ``displays``: change what a display says, never its numbers."""
+
+    id: Id
+    number: Text | None = None
+    title: Text | None = None
+    footnotes: list[Text] = Field(default_factory=list)
+    omit: bool = False
+
+
+class Study(Section):
+    """The whole study file."""
+
+    study: StudyInfo
+    arms: list[Arm] = Field(min_length=1)
+    origin: Literal["first-dose", "randomisation"] = "first-dose"
+    visits: list[Visit] = Field(min_length=1)
+    unscheduled: Literal["by-date", "exclude", "error"] = "by-date"
+    unscheduled_visits: list[str] = Field(default_factory=lambda: ["UNSCHEDULED"])
+    out_of_window: Literal["keep", "exclude"] = "keep"
+    duplicates: Literal["closest", "first", "last", "error"] = "closest"
+    not_randomised: list[str] = Field(default_factory=lambda: ["SCRNFAIL"])
+    sources: Sources
+    baseline: Baseline = Field(default_factory=Baseline)
+    sites: Sites = Field(default_factory=Sites)
+    instruments: dict[str, InstrumentRules] = Field(default_factory=dict)
+    populations: dict[Code, Text] = Field(min_length=1)
+    endpoints: dict[Key, Endpoint] = Field(min_length=1)
+    estimands: list[Estimand] = Field(default_factory=list)
+    analyses: list[AnyAnalysis] = Field(min_length=1)
+    displays: list[Display] = Field(default_factory=list)
+
+    @property
+    def control(self) -> Arm | None:
+        """The arm others are compared with, if the study has one."""
+        return next((arm for arm in self.arms if arm.control), None)
+
+    @property
+    def baseline_visit(self) -> Visit:
+        """The visit marked as baseline, else the first."""
+        return next((v for v in self.visits if v.baseline), self.visits[0])
+
+    def visit(self, id: str) -> Visit:
+        """Return the visit called ``id``."""
+        return next(v for v in self.visits if v.id == id)
+
+    def estimand(self, id: str) -> Estimand:
+        """Return the estimand called ``id``."""
+        return next(e for e in self.estimands if e.id == id)
+
+    def analysis(self, id: str) -> AnyAnalysis:
+        """Return the analysis called ``id``."""
+        return next(a for a in self.analyses if a.id == id)
