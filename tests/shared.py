@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def shared(*parts: str) -> Path:
     """Return a path below the shared data folder, or skip the calling test.
 
-    The folder is ``../shared`` beside the repository; ``OUTCOMES_SHARED`` names another.
+    The folder is ``../shared``, seen from the repository; ``OUTCOMES_SHARED`` names
+    another.
     """
     folder = Path(os.environ.get("OUTCOMES_SHARED", ROOT.parent / "shared"))
     path = folder.joinpath(*parts)

@@ -132,13 +132,17 @@ def _say(arguments: argparse.Namespace, message: str) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from outcomes.displays.catalogue import display_problems
     from outcomes.ingest.read import read_sources
     from outcomes.study.load import read_study
 
     study, problems = read_study(arguments.study, arguments.data_root)
+    stated = [(problem.where, problem.message) for problem in problems]
+    if study is not None and not problems:
+        stated = display_problems(study.spec)
     found = [
-        {"file": arguments.study.name, "key": p.where, "message": p.message}
-        for p in problems
+        {"file": arguments.study.name, "key": where, "message": message}
+        for where, message in stated
     ]
     errors = len(found)
     if study is not None:
@@ -204,7 +208,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
 
 
 def _derive(arguments: argparse.Namespace) -> int:
-    from outcomes.derive.study import derive_study
+    from outcomes.derive import derive_study
     from outcomes.study.load import load_study
 
     derive_study(load_study(arguments.study), arguments.sdtm, arguments.out)
@@ -286,8 +290,10 @@ def _manifest(arguments: argparse.Namespace) -> int:
 
 def _accept(arguments: argparse.Namespace) -> int:
     from outcomes.ard.accept import failed_analyses, write_accepted
+    from outcomes.datasets.store import remove_partial
     from outcomes.study.load import load_study
 
+    remove_partial(arguments.results)
     spec = load_study(arguments.study).spec
     files = [arguments.results / "ard" / f"{a.id}.parquet" for a in spec.analyses]
     failed = failed_analyses(files)
@@ -353,9 +359,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from outcomes.simulate import simulate_trial
+    from outcomes.simulate import default_seed, simulate_trial
 
-    simulate_trial(arguments.preset, arguments.seed, arguments.out)
+    seed = default_seed(arguments.preset) if arguments.seed is None else arguments.seed
+    simulate_trial(arguments.preset, seed, arguments.out)
     _say(arguments, f"wrote {arguments.out}")
     return 0
 

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from outcomes.analyses.registry import MODULES
-from outcomes.displays.catalogue import PlannedDisplay, outputs_of, planned_displays
+from outcomes.displays.catalogue import (
+    PlannedDisplay,
+    display_problems,
+    outputs_of,
+    planned_displays,
+)
+from outcomes.errors import SpecError
 from outcomes.ingest.tables import tables_of
 from outcomes.provenance.digests import digest
 from outcomes.provenance.sources import Sources
@@ -127,7 +133,12 @@ class Plan:
         SpecError
             If the study file is not valid.
         """
-        return cls(load_study(path, data_root))
+        study = load_study(path, data_root)
+        problems = display_problems(study.spec)
+        if problems:
+            lines = "\n".join(f"  {where}: {message}" for where, message in problems)
+            raise SpecError(f"{path}: the displays cannot be planned\n{lines}")
+        return cls(study)
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -284,7 +295,7 @@ class Plan:
 
 _WORKER = {
     "ingest": "outcomes.ingest.read",
-    "derive": "outcomes.derive.study",
+    "derive": "outcomes.derive.stage",
     "analyse": "outcomes.analyses.run",
     "display": "outcomes.displays.render",
     "report": "outcomes.report.write",

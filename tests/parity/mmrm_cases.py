@@ -7,17 +7,21 @@ read from the shared folder.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from shared import shared
 
 from outcomes.models import contrasts, emmeans, fit_mmrm, glance, joint_test, tidy
+from outcomes.models.mmrm.covariance import STRUCTURES
+from outcomes.models.mmrm.kenward_roger import adjusted_covariance
+from outcomes.models.mmrm.likelihood import differentiate, evaluate
+from outcomes.models.mmrm.prepare import pose, prepare
 from outcomes.models.mmrm.results import MmrmFit
+from shared import shared
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -134,6 +138,66 @@ def fit_case(name: str, df: str, vcov: str) -> MmrmFit:
     )
 
 
+# In these SAS took the visits in the order it met them in records with an outcome.
+SAS_VISITS = {name: (1, 2, 3, 0) for name in SAS_PRINTED}
+
+
+def sas_theta(name: str) -> np.ndarray:
+    """Covariance parameters SAS stopped at, as printed, in our order."""
+    results = case(name)["results"]
+    printed = results.get("fit", results)["covariance_parameters"]
+    values = np.array([p["estimate"] for p in printed])
+    if printed[0]["name"] == "AR(1)":
+        return values[::-1]
+    if printed[0]["name"] == "CS":
+        return values
+    sigma = np.zeros((4, 4))
+    order = np.array(SAS_VISITS.get(name, range(4)))
+    for p in printed:
+        a, b = (int(i) - 1 for i in p["name"][3:-1].split(","))
+        sigma[order[a], order[b]] = sigma[order[b], order[a]] = p["estimate"]
+    return sigma[np.tril_indices(4)]
+
+
+def at_theta(fit: MmrmFit, theta: np.ndarray) -> MmrmFit:
+    """Everything a fit says, at other covariance parameters than the best ones."""
+    frame = fit.design.frame
+    subjects = pd.factorize(frame[fit.subject])[0]
+    visits = frame[fit.visit].cat.codes.to_numpy(dtype=np.intp)
+    K = len(fit.visits)
+    ready = prepare(fit.design, subjects, visits, K)
+    structure = STRUCTURES[fit.structure]
+    problem = pose(ready, structure, np.arange(K * 1.0), reml=fit.method == "reml")
+    at = evaluate(theta, problem)
+    assert at is not None
+    derivatives = differentiate(theta, at, problem)
+    cov_theta = np.linalg.inv(0.5 * derivatives.hessian)
+    used = at.Phi
+    if fit.vcov_method != "model":
+        curved = fit.vcov_method == "kenward-roger" and not structure.linear
+        used = adjusted_covariance(
+            Phi=at.Phi,
+            jacobian=derivatives.jacobian,
+            cov_theta=cov_theta,
+            first=structure.first(theta, problem.positions),
+            second=structure.second(theta, problem.positions) if curved else None,
+            W=at.W,
+            U=at.U[:, :, :-1],
+            pattern=ready.data.pattern,
+        )
+    back = np.linalg.inv(ready.R)
+    return replace(
+        fit,
+        theta=theta,
+        beta=ready.ols + back @ at.beta,
+        cov_model=back @ at.Phi @ back.T,
+        cov_inference=back @ used @ back.T,
+        jacobian=back @ derivatives.jacobian @ back.T,
+        cov_theta=cov_theta,
+        loglik=-0.5 * at.deviance,
+    )
+
+
 def r_name(term: str) -> tuple[str, ...]:
     """Bring a coefficient name of either program to one form."""
     term = "(Intercept)" if term == "Intercept" else term
@@ -158,7 +222,9 @@ def compare_fit(name: str) -> list[Comparison]:
     names = ("logLik", "deviance", "AIC", "AICc", "BIC")
     known = [
         (n, e)
-        for n, e, gone in zip(*(theirs["beta"][k] for k in ("names", "estimate", "aliased")), strict=True)
+        for n, e, gone in zip(
+            *(theirs["beta"][k] for k in ("names", "estimate", "aliased")), strict=True
+        )
         if not gone
     ]
     vcov = theirs["beta_vcov"]
@@ -216,7 +282,11 @@ def compare_inference(name: str, method: str) -> list[Comparison]:
 
 def _coefficients(fit: MmrmFit, theirs: dict[str, Any]) -> Any:
     block = theirs["coefficients"]
-    names = [n for n, e in zip(block["names"], block["estimate"], strict=True) if e is not None]
+    names = [
+        n
+        for n, e in zip(block["names"], block["estimate"], strict=True)
+        if e is not None
+    ]
     at = _order(names, fit, all_terms=True)
     keep = [i for i, e in enumerate(block["estimate"]) if e is not None]
     other = {k: [block[k][i] for i in keep] for k in ("estimate", "se", "df", "t", "p")}

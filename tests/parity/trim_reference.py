@@ -4,7 +4,7 @@ Run from the repository root, where the shared data sets are beside it::
 
     python tests/parity/trim_reference.py
 
-It reads ``references/*.json`` and the CSV files there, and writes the cases that need no
+It reads ``references/*.json`` and the CSV files there, and writes cases that need no
 public data set into ``tests/parity/reference``, so that they run anywhere.
 """
 

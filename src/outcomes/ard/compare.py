@@ -38,9 +38,9 @@ def compare(a: Frame, b: Frame, *, rel: float = 1e-6, abs: float = 0.0) -> Frame
     Returns
     -------
     DataFrame
-        One row per difference: the key columns in use, then ``difference`` (``value
-        moved``, ``text moved``, ``warning moved``, ``error moved``, ``prespecified
-        moved``, ``only in a``, ``only in b``), ``a``, ``b`` (as text, in full precision),
+        One row per difference: the key columns, then ``difference`` (``value moved``,
+        ``text moved``, ``warning moved``, ``error moved``, ``prespecified moved``,
+        ``only in a``, ``only in b``), ``a``, ``b`` (as text, in full precision),
         ``absolute`` and ``relative`` (numbers). Empty if nothing differs.
 
     Examples

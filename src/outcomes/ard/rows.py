@@ -47,6 +47,10 @@ class ArdRows:
         view._rows = self._rows
         return view
 
+    def default(self, column: str) -> Any:
+        """Return the default of a column, ``''`` if it has none."""
+        return self._defaults.get(column, "")
+
     def add(self, statistic: str, value: float | None = None, **columns: Any) -> None:
         """Add one statistic.
 
@@ -107,8 +111,9 @@ def identified(frame: Frame) -> Frame:
         If two rows share a key or an identifier, several studies are mixed, or a visit
         has several days.
     """
-    keys = frame.reindex(columns=list(KEY)).to_dict("records")
-    out = conform(frame.assign(result_id=[result_id(key) for key in keys]), ARD)
+    keys = frame.reindex(columns=list(KEY)).itertuples(index=False, name=None)
+    ids = [result_id(dict(zip(KEY, values, strict=True))) for values in keys]
+    out = conform(frame.assign(result_id=ids), ARD)
     if out["study"].nunique() > 1:
         studies = ", ".join(sorted(out["study"].unique()))
         raise DataError(f"ard: one table is of one study; these are of {studies}.")

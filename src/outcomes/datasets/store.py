@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
     Frame = pd.DataFrame
 
 _DTYPE = {"text": "str", "integer": "Int64", "number": "float64"}
+
+
+PARTIAL = ".partial"
+"""How the name of a file ends that is not whole yet."""
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed runs left half-written below a folder."""
+    for stale in folder.rglob(f".*{PARTIAL}"):
+        stale.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -33,15 +45,17 @@ def atomic(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         Open for bytes instead of text.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # a fixed name: what a killed run leaves behind, the next one overwrites
-    temporary = path.with_name(f".{path.name}.partial")
+    # a name of its own: a job that outlives a killed run may write the same file
+    handle, name = tempfile.mkstemp(PARTIAL, f".{path.name}.", path.parent)
+    temporary = Path(name)
     try:
         if binary:
-            stream: IO[Any] = temporary.open("wb")
+            stream: IO[Any] = os.fdopen(handle, "wb")
         else:
-            stream = temporary.open("w", encoding="utf-8", newline="\n")
+            stream = os.fdopen(handle, "w", encoding="utf-8", newline="\n")
         with stream:
             yield stream
+        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

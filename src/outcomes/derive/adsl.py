@@ -57,8 +57,10 @@ def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
     dm = dm.rename_axis(None)
     get = {name: tables.get(name, empty(schema)) for name, schema in TABLES.items()}
     out = dm[
-        ["STUDYID", "USUBJID", "SUBJID", "SITEID", "AGE", "SEX", "RACE", "ETHNIC"]
-        + ["ARMCD", "ACTARMCD"]
+        [
+            *("STUDYID", "USUBJID", "SUBJID", "SITEID", "AGE", "SEX", "RACE", "ETHNIC"),
+            *("ARMCD", "ACTARMCD"),
+        ]
     ].copy()
 
     planned = planned_arm(spec, dm)
@@ -147,9 +149,7 @@ def _date(main: pd.Series[Any], other: pd.Series[Any]) -> pd.Series[Any]:
     return own.where(own != "", other.reindex(main.index, fill_value="")).astype("str")
 
 
-def _two_dates(
-    out: Frame, events: Frame, randomised: pd.Series[Any]
-) -> list[Note]:
+def _two_dates(out: Frame, events: Frame, randomised: pd.Series[Any]) -> list[Note]:
     """Warn where DM and DS have different dates of randomisation, or there is none."""
     notes = []
     other = milestone_dates(events, RANDOMIZED).reindex(out.index, fill_value="")
@@ -158,7 +158,7 @@ def _two_dates(
         notes.append(
             Note(
                 "randomisation-date",
-                f"randomised on {out.at[subject, 'RANDDT']} by dm, on "
+                f"randomised on {out['RANDDT'][subject]} by dm, on "
                 f"{other[subject]} by ds.",
                 remedy="that of dm is used",
                 severity="warning",

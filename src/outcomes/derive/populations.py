@@ -65,9 +65,7 @@ def add_flags(populations: Mapping[str, str], adsl: Frame) -> Frame:
     return out[[*adsl.columns, *flags]]
 
 
-def _resolve(
-    waiting: dict[str, Expression], out: Frame, problems: list[str]
-) -> Frame:
+def _resolve(waiting: dict[str, Expression], out: Frame, problems: list[str]) -> Frame:
     """Evaluate expressions once the flags they use are there."""
     while waiting:
         ready = [

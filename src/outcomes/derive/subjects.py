@@ -76,7 +76,9 @@ def strata(
         else:
             held = wide[wide.index.get_level_values("QNAM") == name].droplevel("QNAM")
             parts.append(held.reindex(dm.index, fill_value="").astype("str"))
-    joined = parts[0].str.cat(parts[1:], sep="/") if len(parts) > 1 else parts[0]
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined + "/" + part
     incomplete = pd.concat([part == "" for part in parts], axis=1).any(axis=1)
     incomplete &= randomised
     notes = []
@@ -84,8 +86,8 @@ def strata(
         notes.append(
             Note(
                 "stratum-missing",
-                f"{plural(int(incomplete.sum()), 'randomised subject')} lack a "
-                f"stratum of {', '.join(names)} {first(dm.index[incomplete])}.",
+                f"{plural(int(incomplete.sum()), 'randomised subject')} without "
+                f"one of the strata {', '.join(names)} {first(dm.index[incomplete])}.",
                 remedy="its place in STRATAR is empty",
                 severity="warning",
                 column="STRATAR",
@@ -98,8 +100,10 @@ def _as_text(values: pd.Series[Any]) -> pd.Series[Any]:
     """Return values as text; whole numbers without a decimal point."""
     if values.dtype.kind not in "iuf":
         return values.astype("str")
-    texts = ["" if v is None or v != v else f"{v:g}" for v in values.astype(object)]
-    return values.astype(object).mask(values.notna() | values.isna(), texts).astype("str")
+    texts = [f"{v:g}" for v in values.dropna()]
+    out = values.astype("str").where(values.notna(), "")
+    out[values.notna()] = texts
+    return out
 
 
 def major_deviations(
@@ -141,7 +145,11 @@ def rescue_dates(cm: Frame, since: pd.Series[Any]) -> tuple[pd.Series[Any], list
     notes = []
     for mask, what, severity in (
         (undated, "without a start date", "warning"),
-        (unplaced, "of subjects with neither first dose nor randomisation date", "note"),
+        (
+            unplaced,
+            "of subjects with neither first dose nor randomisation date",
+            "note",
+        ),
         (early, "before first dose (or randomisation)", "note"),
     ):
         if mask.any():

@@ -121,12 +121,15 @@ def actual_arm(
 
 def _arm_of_first_dose(spec: Study, ex: Frame) -> pd.Series[Any]:
     """Return the arm that the first exposure record names, by USUBJID."""
+    import pandas as pd
+
     names = {arm.label.casefold(): arm.id for arm in spec.arms}
     names |= {arm.id.casefold(): arm.id for arm in spec.arms}
     rows = ex.sort_values(["USUBJID", "EXSTDTC", "EXSEQ"]).drop_duplicates("USUBJID")
     found = rows["EXTRT"].str.strip().str.casefold().map(names)
-    dose = rows["EXDOSE"].map(lambda value: f"{value:g}", na_action="ignore")
-    parts = rows["EXTRT"].str.strip() + " " + dose + " " + rows["EXDOSU"].str.strip()
+    doses = [f"{dose:g}" if dose == dose else "" for dose in rows["EXDOSE"].tolist()]
+    parts = pd.Series(doses, index=rows.index, dtype="str")
+    parts = rows["EXTRT"].str.strip() + " " + parts + " " + rows["EXDOSU"].str.strip()
     found = found.fillna(parts.str.casefold().map(names)).fillna("")
     return found.set_axis(rows["USUBJID"]).astype("str")
 

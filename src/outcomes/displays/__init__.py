@@ -1,1 +1,4 @@
-"""From ARD to tables and figures. Displays compute nothing: every number is an ARD row."""
+"""From ARD to tables and figures.
+
+Displays compute nothing: every number is the value of one ARD row, rounded.
+"""

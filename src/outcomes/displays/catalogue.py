@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
+from outcomes.displays.words import endpoint_of, predictor_label, score_label
 from outcomes.errors import SpecError
 from outcomes.study.spec import AnyAnalysis, Display, OfEndpoint, Study
 
@@ -28,7 +29,7 @@ class Template:
     kind: Kind
     number: str
     title: str
-    """With ``{endpoint}``, ``{visit}`` and ``{predictor}`` where the question has one."""
+    """With ``{endpoint}``, ``{visit}``, ``{predictor}`` where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,7 @@ class PlannedDisplay:
 
 
 TEMPLATES: dict[str, tuple[Template, ...]] = {
-    "disposition": (
-        Template("counts", "table", "14.1.1", "Disposition of subjects"),
-    ),
+    "disposition": (Template("counts", "table", "14.1.1", "Disposition of subjects"),),
     "baseline": (
         Template(
             "characteristics",
@@ -69,7 +68,10 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
     ),
     "change": (
         Template(
-            "estimates", "table", "14.2.1", "Change from baseline in {endpoint}, by visit"
+            "estimates",
+            "table",
+            "14.2.1",
+            "Change from baseline in {endpoint}, by visit",
         ),
         Template(
             "over-time",
@@ -86,9 +88,7 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
             "Cumulative distribution of change in {endpoint} at {visit}",
         ),
     ),
-    "responders": (
-        Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),
-    ),
+    "responders": (Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),),
     "predicts-outcome": (
         Template(
             "scatter",
@@ -250,7 +250,8 @@ def _unknown(spec: Study) -> Iterator[tuple[str, str]]:
             hint = f" Did you mean '{near[0]}'?" if near else ""
             yield (
                 f"displays.{wish.id}",
-                f"no analysis has a display of this id. Known: {', '.join(known)}.{hint}",
+                "no analysis has a display of this id."
+                f" Known: {', '.join(known)}.{hint}",
             )
 
 
@@ -280,39 +281,13 @@ def _doubled_numbers(spec: Study) -> Iterator[tuple[str, str]]:
             )
 
 
-def endpoint_label(spec: Study, id: str) -> str:
-    """Return what an endpoint is called in titles: its label, else a plain name."""
-    endpoint = spec.endpoints[id]
-    if endpoint.label:
-        return endpoint.label
-    if endpoint.kind == "all-of":
-        return id.replace("_", " ")
-    score = f"{endpoint.instrument} {endpoint.score.replace('_', ' ')}"
-    return score if endpoint.kind == "change" else id.replace("_", " ")
-
-
-def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
-    """Return the id of the endpoint an analysis names, itself or by its estimand."""
-    if analysis.estimand is not None:
-        return spec.estimand(analysis.estimand).endpoint
-    return analysis.endpoint or ""
-
-
-def population_of(spec: Study, analysis: AnyAnalysis) -> str:
-    """Return the id of the population of an analysis, or '' where it has several."""
-    estimand = getattr(analysis, "estimand", None)
-    if estimand is not None:
-        return spec.estimand(estimand).population
-    return analysis.population or ""
-
-
 def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
     if analysis.title:
         more = _AFTER_TITLE.get(template.name)
         return f"{analysis.title}: {more}" if more else analysis.title
     words = {"endpoint": "", "visit": "", "predictor": ""}
     if isinstance(analysis, OfEndpoint):
-        words["endpoint"] = _change_of(spec, endpoint_of(spec, analysis))
+        words["endpoint"] = score_label(spec, endpoint_of(spec, analysis))
     visit = getattr(analysis, "visit", None)
     if visit is not None:
         words["visit"] = spec.visit(visit).label
@@ -320,20 +295,3 @@ def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
     if predictor is not None:
         words["predictor"] = predictor_label(predictor.instrument, predictor.score)
     return template.title.format(**words)
-
-
-def _change_of(spec: Study, id: str) -> str:
-    """Return the name of the score whose change an endpoint is.
-
-    Labels tend to be 'Change in X' already; a title that puts 'change in' before
-    would say it twice.
-    """
-    label = endpoint_label(spec, id)
-    short = re.sub(r"(?i)^change (from baseline )?(in|of) ", "", label)
-    short = re.sub(r"(?i)[, ]+change( from baseline)?$", "", short)
-    return re.sub(r"(?i) from baseline$", "", short)
-
-
-def predictor_label(instrument: str, score: str) -> str:
-    """Return what an experience score is called: ``MEQ30 total percent``."""
-    return f"{instrument} {score.replace('_', ' ')}"

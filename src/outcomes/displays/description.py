@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column beside the first; equal ``span`` of neighbours is a heading over them."""
+    """A column; equal ``span`` of neighbours is one heading over them."""
 
     header: Cell
     span: Cell | None = None
@@ -50,11 +50,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row; ``indent`` sets its heading in below the row before."""
+    """A row; ``indent`` sets its heading in below the row before.
+
+    A ``wide`` row has one cell, over all columns.
+    """
 
     header: Cell
     cells: tuple[Cell, ...]
     indent: int = 0
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

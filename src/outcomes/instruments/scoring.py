@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from outcomes.errors import DataError
-from outcomes.instruments.definition import CountCriterion, Criterion, Instrument, Score
+from outcomes.instruments.definition import (
+    CountCriterion,
+    Criterion,
+    Derived,
+    Instrument,
+    Score,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +43,12 @@ class Answers:
     """Answers as whole numbers, with what may stand where there is none.
 
     Columns are the items of the definition in its order. ``value`` has reversed items
-    turned and holds 0 where ``given`` is false.
+    turned and holds 0 where ``given`` is false; ``never`` marks items that do not apply.
     """
 
     value: IntArray
     given: BoolArray
+    never: BoolArray
     low: IntArray
     high: IntArray
     numbers: tuple[int, ...]
@@ -56,6 +63,8 @@ def score_administrations(
     items: ArrayLike,
     groups: Sequence[str],
     rules: InstrumentRules | None = None,
+    *,
+    not_applicable: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Score every administration with every score and yes/no of an instrument.
 
@@ -70,6 +79,10 @@ def score_administrations(
         What to call the administrations.
     rules : InstrumentRules, optional
         What the study file settles: ``n_min`` by score, ``criteria`` by yes/no.
+    not_applicable : array_like of bool, shape as ``items``, optional
+        Items without an answer because they do not apply to the person. They leave a
+        number as any unanswered item does, but can never meet a criterion: a skipped
+        item may leave a yes/no undecided, one that does not apply may not.
 
     Returns
     -------
@@ -99,10 +112,10 @@ def score_administrations(
     """
     import pandas as pd
 
-    answers = whole_answers(definition, items, groups)
+    answers = whole_answers(definition, items, groups, not_applicable)
     n_min = rules.n_min if rules else {}
     criteria = rules.criteria if rules else {}
-    parts = []
+    parts: list[tuple[str, Score | Derived, FloatArray, IntArray, Any]] = []
     for name, score in definition.scores.items():
         value, answered, prorated = number(answers, score, n_min.get(name))
         parts.append((name, score, value, answered, np.where(prorated, PRORATED, "")))
@@ -128,7 +141,9 @@ def score_administrations(
         )
         for name, what, value, answered, dtype in parts
     ]
-    order = np.arange(len(parts) * len(groups)).reshape(len(parts), -1).T.ravel()
+    order = (
+        np.arange(len(parts) * len(groups)).reshape(len(parts), len(groups)).T.ravel()
+    )
     return pd.concat(frames, ignore_index=True).iloc[order].reset_index(drop=True)
 
 
@@ -137,7 +152,10 @@ def _letters(value: FloatArray) -> NDArray[np.str_]:
 
 
 def whole_answers(
-    definition: Instrument, items: ArrayLike, groups: Sequence[str]
+    definition: Instrument,
+    items: ArrayLike,
+    groups: Sequence[str],
+    not_applicable: ArrayLike | None = None,
 ) -> Answers:
     """Return answers as whole numbers, reversed items turned.
 
@@ -147,14 +165,13 @@ def whole_answers(
         If the shape is not that of the instrument, or an answer is not a whole number
         or out of range; the first five are named.
     """
-    given_values = np.asarray(items, dtype=np.float64).reshape(len(groups), -1)
+    given_values = np.asarray(items, dtype=np.float64)
     numbers = tuple(definition.items)
-    if given_values.shape[1] != len(numbers) and len(groups):
+    if given_values.shape != (len(groups), len(numbers)):
         raise DataError(
-            f"{definition.id} has {len(numbers)} items, but answers have "
-            f"{given_values.shape[1]} columns."
+            f"{definition.id} has {len(numbers)} items; answers of {len(groups)} "
+            f"administrations cannot have the shape {given_values.shape}."
         )
-    given_values = given_values.reshape(len(groups), len(numbers))
     low = np.array([item.min for item in definition.items.values()], dtype=np.int64)
     high = np.array([item.max for item in definition.items.values()], dtype=np.int64)
     turned = np.array([item.reverse for item in definition.items.values()])
@@ -171,7 +188,15 @@ def whole_answers(
         raise DataError(f"{definition.id}: {len(bad)} answers are illegal: {named}.")
     value = np.where(given, given_values, 0.0).astype(np.int64)
     value = np.where(given & turned, low + high - value, value)
-    return Answers(value, given, low, high, numbers)
+    never = np.zeros(given.shape, dtype=np.bool_)
+    if not_applicable is not None:
+        never = np.asarray(not_applicable, dtype=np.bool_)
+        if never.shape != given.shape or (never & given).any():
+            raise DataError(
+                f"{definition.id}: not_applicable must have the shape of items, and be "
+                "false where there is an answer."
+            )
+    return Answers(value, given, never, low, high, numbers)
 
 
 def number(
@@ -259,7 +284,8 @@ def criterion(answers: Answers, rule: Criterion) -> IntArray:
     columns = answers.columns(rule.items)
     value, given = answers.value[:, columns], answers.given[:, columns]
     least = np.where(given, value, answers.low[columns])
-    most = np.where(given, value, answers.high[columns])
+    open_end = np.where(answers.never[:, columns], least, answers.high[columns])
+    most = np.where(given, value, open_end)
     if isinstance(rule, CountCriterion):
         at_least = rule.at_least
         needed = rule.n

@@ -101,8 +101,8 @@ def _tokens(right: str, text: str) -> list[str]:
         if match is None:
             raise ModelError(
                 f"formula: '{rest[at:].strip()[:20]}' in '{text}' is not understood."
-                " Use column names joined by : * + - with 0, 1 and parentheses; rename a"
-                " column whose name has other characters."
+                " Use column names joined by : * + - with 0, 1 and parentheses;"
+                " rename a column whose name has other characters."
             )
         tokens.append(match.group().strip())
         at = match.end()

@@ -69,8 +69,7 @@ def glance(fit: MmrmFit) -> pd.DataFrame:
     deviance = -2.0 * fit.loglik
     k = len(fit.theta)
     rank = len(fit.beta)
-    effective = fit.n_records - rank if fit.method == "reml" else fit.n_records
-    spare = max(effective, k + 2) - k - 1
+    spare = max(fit.n_records - rank, k + 2) - k - 1  # under ML too, as R mmrm
     return pd.DataFrame(
         [
             {

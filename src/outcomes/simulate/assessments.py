@@ -8,7 +8,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from outcomes.simulate.scores import IntArray, experience_items, spread
+from outcomes.simulate.scores import (
+    FloatArray,
+    IntArray,
+    experience_items,
+    spread,
+)
 from outcomes.simulate.trial import Row, Table, Trial
 
 UNSCHEDULED = "UNSCHEDULED"
@@ -71,7 +76,7 @@ def _wide(trial: Trial, interviews: list[Administration]) -> Table:
     names = tuple(f"caps5_{k:02d}" for k in range(1, 31))
     header = ("subject_id", "visit", "date", "rater", "not_done", *names)
     rng = trial.streams.part("caps5 further items")
-    personal: dict[str, np.ndarray] = {}
+    personal: dict[str, FloatArray] = {}
     first: dict[str, int] = {}
     rows: list[Row] = []
     for a in interviews:
@@ -91,38 +96,45 @@ def _wide(trial: Trial, interviews: list[Administration]) -> Table:
 
 DISSOCIATIVE = 0.235
 """Share with marked depersonalisation or derealisation at entry."""
+NOT_APPLICABLE = "N/A"
+"""What the form has for improvement at the first interview."""
+
+
+def _rated(x: float) -> int:
+    """Return the rating from 0 to 4 nearest to a latent value."""
+    return int(min(max(np.floor(x + 0.5), 0), 4))
 
 
 def _further(
-    total: int, before: int, traits: np.ndarray, luck: np.ndarray, visit: str
-) -> list[int]:
+    total: int, before: int, traits: FloatArray, luck: FloatArray, visit: str
+) -> list[str | int]:
     """Return items 21 to 30 that agree with the total.
 
-    21 delayed onset (0/1), 22 duration of a month or more (0/1), 23 distress, 24
-    social and 25 other impairment, 26 validity, 27 global severity, 28 improvement
-    since the first interview (0 asymptomatic to 5 worse, 6 cannot say), 29
-    depersonalisation, 30 derealisation.
+    21 onset and 22 duration in months, 23 distress, 24 social and 25 other
+    impairment, 26 validity, 27 global severity, 28 improvement since the first
+    interview (0 asymptomatic to 4 none), 29 depersonalisation, 30 derealisation.
     """
-
-    def rated(x: float, low: int = 0, high: int = 4) -> int:
-        return int(min(max(np.floor(x + 0.5), low), high))
-
-    share = total / max(before, 20)
-    distress = [rated(total / 14.0 + 0.35 * z) for z in luck[:3]]
+    delayed = traits[1] < 0.12
+    onset = int(6 + 60 * traits[3]) if delayed else int(6 * traits[3])
+    duration = int(12 + 12 * 30 * traits[4] ** 2)
+    distress = [_rated(total / 14.0 + 0.35 * z) for z in luck[:3]]
     gone = min((before - total) / max(before, 1), 1.0)
-    improvement = 6 if visit == "SCREENING" else rated(4.0 - 4.0 * gone, 0, 5)
+    first = visit == "SCREENING"
     marked = traits[0] < DISSOCIATIVE
-    level = (2.6 if marked else 0.35) * share
-    dissociation = [rated(level + 0.35 * z - 0.4 * (traits[2] < 0.3)) for z in luck[3:5]]
+    level = (2.6 if marked else 0.35) * total / max(before, 20)
+    dissociation = [
+        _rated(level + 0.35 * z - lower)
+        for z, lower in zip(luck[3:5], (0.0, 0.4 * (traits[2] < 0.3)), strict=True)
+    ]
     if not marked:
         dissociation = [min(value, 1) for value in dissociation]
     return [
-        int(traits[1] < 0.12),
-        1,
+        onset,
+        duration,
         *distress,
         int(luck[5] > 1.3),
-        rated(total / 15.0),
-        improvement,
+        _rated(total / 15.0),
+        NOT_APPLICABLE if first else _rated(4.0 - 4.0 * gone),
         *dissociation,
     ]
 
@@ -156,10 +168,12 @@ def _scheduled(trial: Trial) -> Iterator[Administration]:
     everybody = np.arange(trial.n)
     visits = ["BASELINE", *(v.id for v in trial.preset.assessments)]
     for column, visit in enumerate(visits):
-        items = _item_scores(trial, f"items {visit}", everybody, course.total[:, column])
+        items = _item_scores(
+            trial, f"items {visit}", everybody, course.total[:, column]
+        )
         rate = trial.preset.dropout.item_skipped if column else 0.0
         skipped = trial.streams.part(f"skipped {visit}").random(items.shape) < rate
-        for row in np.flatnonzero(course.attended[:, column]):
+        for row in map(int, np.flatnonzero(course.attended[:, column])):
             values: list[int | None] | None = None
             if course.done[row, column]:
                 values = [
@@ -208,14 +222,14 @@ def _unscheduled(trial: Trial) -> Iterator[_Extra]:
     rng = trial.streams.part("unscheduled")
     u, luck = rng.random((2, trial.n)), rng.standard_normal(trial.n)
     visits = [v.id for v in trial.preset.assessments]
-    for row in np.flatnonzero(u[0] < trial.preset.conduct.unscheduled):
+    for row in map(int, np.flatnonzero(u[0] < trial.preset.conduct.unscheduled)):
         place = 1 + int(u[1, row] * (len(visits) - 1))
         before, after = (trial.cohort.days[visits[k]][row] for k in (place - 1, place))
         offset = int(before + after) // 2
         if after - before >= 6 and trial.there(row, offset):
             mean = trial.course.total[row, place : place + 2].mean()
             total = _near(trial, float(mean), float(luck[row]))
-            yield _Extra(int(row), UNSCHEDULED, offset, total)
+            yield _Extra(row, UNSCHEDULED, offset, total)
 
 
 def _repeats(trial: Trial) -> Iterator[_Extra]:
@@ -226,16 +240,16 @@ def _repeats(trial: Trial) -> Iterator[_Extra]:
     visits = [v.id for v in trial.preset.assessments if v.jitter != (0, 0)]
     ids = [v.id for v in trial.preset.assessments]
     found = 0
-    for row in order:
+    for row in map(int, order):
         if found == trial.preset.conduct.duplicates:
             return
-        visit = visits[int(row) % len(visits)]
+        visit = visits[row % len(visits)]
         column = 1 + ids.index(visit)
         offset = int(trial.cohort.days[visit][row] + later[row])
         if trial.course.done[row, column] and trial.there(row, offset):
             total = _near(trial, float(trial.course.total[row, column]), luck[row])
             found += 1
-            yield _Extra(int(row), visit, offset, total)
+            yield _Extra(row, visit, offset, total)
 
 
 def experience_table(trial: Trial) -> Table:

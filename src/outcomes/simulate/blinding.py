@@ -87,11 +87,11 @@ def _asked(trial: Trial, guess: Guess) -> tuple[FloatArray, FloatArray, IntArray
     """Return experience and improvement known at a visit, and who is asked."""
     ids = [v.id for v in trial.preset.assessments]
     day = trial.cohort.days[guess.visit]
-    improvement = np.zeros(trial.n)
+    improvement: FloatArray = np.zeros(trial.n)
     if guess.visit in ids:
         column = 1 + ids.index(guess.visit)
         change = trial.course.total[:, column] - trial.course.total[:, 0]
-        improvement = (-change - TYPICAL_CHANGE) / CHANGE_UNIT
+        improvement = np.asarray((-change - TYPICAL_CHANGE) / CHANGE_UNIT)
         rows = np.flatnonzero(trial.course.done[:, column])
     else:
         rows = np.flatnonzero(day <= trial.end)

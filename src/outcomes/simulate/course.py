@@ -90,7 +90,11 @@ def draw_experience(
 
 
 def person_effect(
-    preset: Preset, people: Candidates, arm: IntArray, team: FloatArray, streams: Streams
+    preset: Preset,
+    people: Candidates,
+    arm: IntArray,
+    team: FloatArray,
+    streams: Streams,
 ) -> FloatArray:
     """Return how much more (positive) each person changes than the mean of the arm.
 
@@ -170,7 +174,10 @@ class _Stepper:
     def run(self, conditions: Conditions) -> Course:
         """Walk through the visits."""
         visits = ["BASELINE", *(v.id for v in self.preset.assessments)]
-        totals, raters, attended, done = [], [], [], []
+        totals: list[IntArray] = []
+        raters: list[IntArray] = []
+        attended: list[BoolArray] = []
+        done: list[BoolArray] = []
         last = np.zeros(self.n, dtype=np.int64)
         for number, visit in enumerate(visits):
             before = visits[number - 1] if number else None
@@ -186,12 +193,10 @@ class _Stepper:
             observed = here & ((luck >= rate) | (not conditions.dropout))
             total, rater = self._observe(visit, baseline=before is None)
             last = np.where(observed, total, last)
-            for store, value in zip(
-                (totals, raters, attended, done),
-                (total, rater, here, observed),
-                strict=True,
-            ):
-                store.append(value)
+            totals.append(total)
+            raters.append(rater)
+            attended.append(np.asarray(here))
+            done.append(np.asarray(observed))
         return Course(
             self.percent,
             np.stack(totals, axis=1),
@@ -224,16 +229,22 @@ class _Stepper:
         fresh = par.autoregressive_sd * np.sqrt(1.0 - keep**2) * z
         self.fluctuation = keep * self.fluctuation + fresh
 
-    def _logit(self, visit: str, before: str, last: IntArray, slope: float) -> FloatArray:
+    def _logit(
+        self, visit: str, before: str, last: IntArray, slope: float
+    ) -> FloatArray:
         """Return what the interval's length and the last score add to a logit."""
         weeks = (self.days[visit] - self.days[before]) / 7.0
         return np.asarray(np.log(weeks) + slope * last / 10.0)
 
     def _within(self, before: str, visit: str, u: FloatArray) -> IntArray:
-        """Return a day after one visit and not after the day before the next."""
-        room = np.maximum(self.days[visit] - self.days[before] - 1, 0)
-        step = np.minimum(1 + np.floor(u * room), np.maximum(room, 0))
-        return np.asarray(self.days[before] + step.astype(np.int64))
+        """Return a day after one visit, and after the first dose, before the next.
+
+        Everybody randomised is dosed, as in the trials the presets are shaped like.
+        """
+        start = np.maximum(self.days[before], 0)
+        room = np.maximum(self.days[visit] - start - 1, 0)
+        step = np.minimum(1 + np.floor(u * room).astype(np.int64), room)
+        return np.asarray(start + step)
 
     def _maybe_rescue(self, before: str, visit: str, last: IntArray) -> None:
         """Start rescue medication in the interval, more often at higher scores."""
@@ -269,9 +280,7 @@ class _Stepper:
         causal = SHARES[road.effect] * road.slope_full
         centred = self.people.severity - self.preset.severity.mean
         more = (
-            self.person
-            + causal * felt
-            + self.preset.severity.severity_slope * centred
+            self.person + causal * felt + self.preset.severity.severity_slope * centred
         )
         change = by_arm(self.preset, par.latent[visit], self.arm)
         change = change + par.growth[visit] * more

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from outcomes.simulate.course import Conditions, Course, run_course
+from outcomes.simulate.course import BoolArray, Conditions, Course, run_course
 from outcomes.simulate.people import Candidates, draw_candidates, draw_raters
 from outcomes.simulate.preset import Preset
 from outcomes.simulate.schedule import draw_schedule
@@ -99,19 +99,21 @@ def endpoints(
     base, last = course.total[:, 0], course.total[:, column]
     if preset.instrument == "CAPS5":
         lost = ~meets_symptoms(_items(preset, streams, people, last))
-        rates = {
+        rates: dict[str, BoolArray] = {
             "response": base - last >= 10,
             "loss_of_diagnosis": lost,
-            "remission": lost & (last <= 11),
+            "remission": np.asarray(lost & (last <= 11)),
         }
     else:
         halved = 2 * course.total[:, 1:] <= base[:, None]
         rates = {
             "response": halved[:, column - 1],
             "remission": last <= 10,
-            "sustained_response": halved[:, column - 1 :].all(axis=1),
+            "sustained_response": np.asarray(halved[:, column - 1 :].all(axis=1)),
         }
-    return {name: _round(100.0 * np.mean(value)) for name, value in rates.items()}
+    return {
+        name: _round(float(100.0 * np.mean(value))) for name, value in rates.items()
+    }
 
 
 def describe(
@@ -146,7 +148,9 @@ def describe(
         "rates_percent_primary": endpoints(preset, streams, people, course),
         "experience_mean_percent": _round(percent.mean()),
         "experience_sd_percent": _round(percent.std(ddof=1)),
-        "complete_experience_percent": _round(100.0 * complete_experience(items).mean()),
+        "complete_experience_percent": _round(
+            100.0 * complete_experience(items).mean()
+        ),
         "experience_change_correlation": _round(np.corrcoef(percent, outcome)[0, 1]),
         "experience_change_partial_correlation": _round(
             np.corrcoef(percent, residual)[0, 1]

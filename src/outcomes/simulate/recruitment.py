@@ -33,7 +33,9 @@ class Recruits:
     @property
     def randomised(self) -> IntArray:
         """Rows of the randomised."""
-        return np.array([k for k, f in enumerate(self.failure) if not f], dtype=np.int64)
+        return np.array(
+            [k for k, f in enumerate(self.failure) if not f], dtype=np.int64
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ class Cohort:
         return self.start + timedelta(days=int(self.dosed_on[row]) + int(offset))
 
 
-def recruit(preset: Preset, streams: Streams, raters: Raters, size: int = 1) -> Recruits:
+def recruit(
+    preset: Preset, streams: Streams, raters: Raters, size: int = 1
+) -> Recruits:
     """Draw candidates site by site until each has randomised its number.
 
     ``size`` multiplies every site, for studies of the generator itself.
@@ -73,7 +77,9 @@ def recruit(preset: Preset, streams: Streams, raters: Raters, size: int = 1) -> 
     people = draw_candidates(preset, streams, screened, raters)
     other = _other_reasons(preset, streams, len(site))
     kept, reasons, ids = _walk(preset, quota, site, people.eligible, other)
-    consented = _compress(day[kept], site[kept], quota, preset.conduct.enrolment_days)
+    length = preset.conduct.enrolment_days
+    ends = np.floor(length * rng.uniform(0.7, 1.0, len(quota))).astype(np.int64)
+    consented = _stretch(day[kept], site[kept], ends)
     people = people.take(kept)
     gap = screened[kept] - day[kept]
     people = _at(people, consented + gap)
@@ -86,13 +92,17 @@ def _at(people: Candidates, screened: IntArray) -> Candidates:
     return Candidates(**(fields | {"screened": screened}))
 
 
-def _compress(day: IntArray, site: IntArray, quota: IntArray, length: int) -> IntArray:
-    """Stretch each site's used days over the enrolment period, keeping their order."""
+def _stretch(day: IntArray, site: IntArray, ends: IntArray) -> IntArray:
+    """Stretch each site's used days so that the last consent is on its end day.
+
+    The pool is larger than what a site needs, so its first candidates came early.
+    Raters drift by less than a point a year: their screening scores stay as drawn.
+    """
     out = day.copy()
-    for number in range(len(quota)):
+    for number, end in enumerate(ends):
         rows = np.flatnonzero(site == number)
-        last = day[rows].max()
-        out[rows] = day[rows] * (length - 1) // max(int(last), 1)
+        last = max(int(day[rows].max()), 1)
+        out[rows] = day[rows] * int(end) // last
     return out
 
 
@@ -118,11 +128,10 @@ def _walk(
     ids: list[str] = []
     for number, wanted in enumerate(quota):
         rows = np.flatnonzero(site == number)
-        randomised = seen = 0
-        for row in rows:
+        randomised = 0
+        for seen, row in enumerate(rows, start=1):
             if randomised == wanted:
                 break
-            seen += 1
             reason = other[row]
             if not eligible[row]:
                 reason = f"{name} CRITERION NOT MET"
@@ -182,7 +191,9 @@ def _teams(
     return pair, effect
 
 
-def form_cohort(preset: Preset, streams: Streams, recruits: Recruits, size: int) -> Cohort:
+def form_cohort(
+    preset: Preset, streams: Streams, recruits: Recruits, size: int
+) -> Cohort:
     """Randomise the eligible, give them therapists and a calendar."""
     rows = recruits.randomised
     site = recruits.site[rows]
@@ -205,7 +216,7 @@ def form_cohort(preset: Preset, streams: Streams, recruits: Recruits, size: int)
 
 
 def _actual(preset: Preset, streams: Streams, planned: IntArray) -> IntArray:
-    """Return the arms as treated: one subject gets another arm's, if the preset says."""
+    """Return the arms as treated: the preset may have one subject get another's."""
     actual = planned.copy()
     if preset.conduct.wrong_arm is not None:
         meant, given = (preset.arm_ids.index(a) for a in preset.conduct.wrong_arm)

@@ -184,7 +184,7 @@ def _partial(content: dict[str, Any]) -> Study | None:
             continue
         adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type]
         try:
-            valid[name] = adapter.validate_python(content[name], strict=True)
+            valid[name] = adapter.validate_python(content[name])
         except ValidationError:
             continue
     if not all(name in valid for name in _FOR_DATA):

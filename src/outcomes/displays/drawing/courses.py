@@ -69,7 +69,9 @@ def draw_courses(chart: CoursesChart) -> Figure:
     axes.set_xticks(positions, labels)
     axes.set_xlabel(f"{chart.x_label}{scale}")
     axes.set_ylabel(wrapped(chart.y_label, 44))
-    _counts_below(figure, axes, chart, names, positions, below - 0.42 - 0.15 * label_lines)
+    _counts_below(
+        figure, axes, chart, names, positions, below - 0.42 - 0.15 * label_lines
+    )
     return figure
 
 
@@ -193,7 +195,7 @@ def _counts_below(
     positions: list[float],
     top: float,
 ) -> None:
-    """Print n under every tick, one line for each arm, ``top`` inches above the edge."""
+    """Print n under every tick, a line for each arm, from ``top`` inches down."""
     height = figure.get_figheight()
     box = axes.get_position()
     edge = box.x0 * WIDTH - 0.22
@@ -205,7 +207,7 @@ def _counts_below(
             x / WIDTH,
             y / height,
             content,
-            ha=align,  # type: ignore[arg-type]
+            ha=align,
             va="top",
             fontsize=SMALL,
             color=colour,

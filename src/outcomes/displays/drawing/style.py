@@ -28,7 +28,7 @@ _DASHES: dict[str, Any] = {
     "dashdot": (0, (5, 1.4, 1.2, 1.4)),
     "dotted": (0, (1.3, 1.3)),
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": SIZE,
     "text.color": INK,

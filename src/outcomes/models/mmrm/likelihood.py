@@ -54,6 +54,8 @@ class Evaluation:
         Generalised least squares estimate.
     Phi : FloatArray, shape (p, p)
         Its model-based covariance.
+    root : FloatArray, shape (p, p)
+        A factor of it, ``Phi = root root'``.
     W : FloatArray, shape (V, K, K)
         Inverse covariance per pattern, zero at missing visits.
     U : FloatArray, shape (N, K, q)
@@ -63,6 +65,7 @@ class Evaluation:
     deviance: float
     beta: FloatArray
     Phi: FloatArray
+    root: FloatArray
     W: FloatArray
     U: FloatArray
 
@@ -146,7 +149,7 @@ def evaluate(theta: FloatArray, problem: Problem) -> Evaluation | None:
     deviance = problem.constant + logdet + float(A[p, p] - half @ half)
     if problem.reml:
         deviance += 2.0 * float(np.log(np.diagonal(root)).sum())
-    return Evaluation(deviance, inverse_root.T @ half, Phi, W, U)
+    return Evaluation(deviance, inverse_root.T @ half, Phi, inverse_root.T, W, U)
 
 
 def differentiate(theta: FloatArray, at: Evaluation, problem: Problem) -> Derivatives:
@@ -163,7 +166,7 @@ def differentiate(theta: FloatArray, at: Evaluation, problem: Problem) -> Deriva
     factor[:p, 0] = -at.beta
     factor[p, 0] = 1.0
     if problem.reml:
-        factor[:p, 1:] = np.linalg.cholesky(at.Phi)
+        factor[:p, 1:] = at.root
     Y = at.U @ factor
     E = np.add.reduceat(Y @ np.swapaxes(Y, 1, 2), data.first, axis=0)
     weighted = data.counts[:, None, None] * at.W

@@ -21,8 +21,14 @@ GRADIENT_LIMIT = 1e-6
 MAX_ITERATIONS = 200
 ARMIJO = 1e-4
 SHORTEST_STEP = 1e-10
+# No direction of Sigma may shrink by more than this factor in one step: near the edge
+# of the positive definite cone the likelihood can be unbounded, and a step that lands
+# there seldom comes back.
+LARGEST_SHRINKAGE = 10.0
 # Below this smallest eigenvalue of the correlation matrix Sigma counts as singular.
 SINGULAR = 1e-8
+# Of the Hessian relative to the Fisher information, in a scoring step.
+SMALLEST_CURVATURE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +81,19 @@ def maximise(start: FloatArray, problem: Problem) -> Optimum | None:
     iterations = 0
     while norm > GRADIENT_GOAL and iterations < MAX_ITERATIONS:
         scale = problem.structure.scale(theta, problem.positions)
-        step, is_newton = _direction(now, scale)
-        moved = _search(theta, step, at, now, problem)
-        if moved is None and is_newton and norm <= GRADIENT_LIMIT:
-            moved = _polish(theta, step, norm, problem)
-        if moved is None and is_newton and norm > GRADIENT_LIMIT:
-            step, is_newton = _solve(now.fisher, now.gradient, scale), False
-            moved = _search(theta, step, at, now, problem)
+        newton = _solve(now.hessian, now.gradient, scale)
+        moved = None
+        if newton is not None:
+            moved = _search(theta, newton, at, now, problem)
+            if moved is None and norm <= GRADIENT_LIMIT:
+                moved = _polish(theta, newton, norm, problem)
+        if moved is None and norm > GRADIENT_LIMIT:
+            scoring = _scoring_step(now, scale)
+            if scoring is not None:
+                moved = _search(theta, scoring, at, now, problem)
+                scored += moved is not None
         if moved is None:
             break
-        scored += not is_newton
         theta, at = moved
         now = differentiate(theta, at, problem)
         norm = _gradient_norm(theta, now, problem)
@@ -125,19 +134,37 @@ def _gradient_norm(theta: FloatArray, now: Derivatives, problem: Problem) -> flo
     return float(np.max(np.abs(0.5 * now.gradient * scale)))
 
 
-def _solve(matrix: FloatArray, gradient: FloatArray, scale: FloatArray) -> FloatArray:
-    """Solve for the step in scaled parameters, where the matrix is best conditioned."""
+def _solve(
+    matrix: FloatArray, gradient: FloatArray, scale: FloatArray
+) -> FloatArray | None:
+    """Solve for the step in scaled parameters; None unless positive definite."""
     scaled = matrix * scale[:, None] * scale[None, :]
-    root = np.linalg.cholesky(scaled)
+    try:
+        root = np.linalg.cholesky(scaled)
+    except np.linalg.LinAlgError:
+        return None
     half = np.linalg.solve(root, gradient * scale)
     return np.asarray(-scale * np.linalg.solve(root.T, half))
 
 
-def _direction(now: Derivatives, scale: FloatArray) -> tuple[FloatArray, bool]:
+def _scoring_step(now: Derivatives, scale: FloatArray) -> FloatArray | None:
+    """Step where the observed Hessian is indefinite.
+
+    The Hessian is rotated to the axes in which the Fisher information is the identity;
+    its eigenvalues there are taken by their size, so that the step leaves a saddle
+    along the directions of negative curvature instead of creeping past it.
+    """
     try:
-        return _solve(now.hessian, now.gradient, scale), True
+        root = np.linalg.cholesky(now.fisher * scale[:, None] * scale[None, :])
     except np.linalg.LinAlgError:
-        return _solve(now.fisher, now.gradient, scale), False
+        return None
+    half = np.linalg.solve(root, now.hessian * scale[:, None] * scale[None, :])
+    relative = np.linalg.solve(root, half.T)
+    values, vectors = np.linalg.eigh((relative + relative.T) / 2.0)
+    size = np.maximum(np.abs(values), SMALLEST_CURVATURE)
+    rotated = vectors.T @ np.linalg.solve(root, now.gradient * scale)
+    step = np.linalg.solve(root.T, vectors @ (rotated / size))
+    return np.asarray(-scale * step)
 
 
 def _search(
@@ -151,7 +178,7 @@ def _search(
     slope = float(now.gradient @ step)
     if not slope < 0:
         return None
-    length = 1.0
+    length = _first_length(theta, step, problem)
     while length > SHORTEST_STEP:
         trial = theta + length * step
         there = evaluate(trial, problem)
@@ -164,6 +191,17 @@ def _search(
         if there is not None and abs(slope) * length < 1e-15 * abs(at.deviance):
             return None
     return None
+
+
+def _first_length(theta: FloatArray, step: FloatArray, problem: Problem) -> float:
+    """Longest step up to 1 that keeps Sigma away from the edge of its cone."""
+    structure, positions = problem.structure, problem.positions
+    root = np.linalg.cholesky(structure.sigma(theta, positions))
+    change = np.tensordot(step, structure.first(theta, positions), axes=1)
+    relative = np.linalg.solve(root, np.linalg.solve(root, change).T)
+    most = -float(np.linalg.eigvalsh((relative + relative.T) / 2.0)[0])
+    allowed = 1.0 - 1.0 / LARGEST_SHRINKAGE
+    return 1.0 if most <= allowed else allowed / most
 
 
 def _polish(

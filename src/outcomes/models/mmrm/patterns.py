@@ -127,7 +127,10 @@ def compress(rows: FloatArray) -> FloatArray:
         chosen = inverse = np.arange(k * q)
     if len(chosen) >= n:
         return rows
-    factor = triangle(flat[:, chosen])
+    distinct = flat[:, chosen]
+    solid = np.any(distinct != 0.0, axis=0)
+    factor = np.zeros((int(solid.sum()), len(chosen)))
+    factor[:, solid] = triangle(distinct[:, solid])
     return np.asarray(factor[:, inverse].reshape(-1, k, q))
 
 

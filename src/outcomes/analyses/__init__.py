@@ -1,0 +1,1 @@
+"""From ADaM to analysis results: one module per question a plan asks."""

@@ -1,0 +1,236 @@
+"""An experience score against change: association within arm, adjusted for baseline.
+
+Whether an experience causes improvement cannot be learnt from this; every result is
+exploratory. Method: ``docs/methods/experience.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from outcomes.analyses.distribution import point_number
+from outcomes.analyses.experience_data import (
+    ARM,
+    OUTCOME,
+    PREDICTOR,
+    ExperienceData,
+    coded,
+    experience_data,
+)
+from outcomes.analyses.partial_correlation import check_columns, partial_correlation
+from outcomes.analyses.selection import in_words
+from outcomes.ard.rows import ArdRows
+from outcomes.errors import ModelError
+from outcomes.study.spec import PredictsOutcome, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Frame = pd.DataFrame
+
+ARM_ADJUSTED: Final = "arm-adjusted"
+LIMITS: Final = "association, not cause"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A fitted regression of change on the predictor.
+
+    Attributes
+    ----------
+    slope : dict
+        ``estimate std_error df t p_value conf_low conf_high`` of the predictor.
+    r_squared : float
+        Of the whole model.
+    level : float
+        Fitted change at predictor 0, all other columns at their mean.
+    """
+
+    slope: dict[str, float]
+    r_squared: float
+    level: float
+
+
+def analyse(
+    spec: Study, analysis: PredictsOutcome, adsl: Frame, adqs: Frame, ard: ArdRows
+) -> None:
+    """Add the associations of one analysis.
+
+    Parameters
+    ----------
+    spec : Study
+        The study.
+    analysis : PredictsOutcome
+        The analysis.
+    adsl, adqs : DataFrame
+        The datasets.
+    ard : ArdRows
+        Where results go.
+
+    Raises
+    ------
+    DataError
+        If the predictor was measured after the outcome, or either does not exist.
+    ModelError
+        If a covariate does not exist.
+    """
+    data = experience_data(spec, analysis, adsl, adqs)
+    visit = spec.visit(analysis.visit)
+    ard = ard.at(
+        endpoint=data.what.endpoint,
+        population=data.what.population,
+        estimand=data.what.estimand,
+        visit=visit.id,
+        time=visit.day,
+        session=analysis.predictor.session,
+    )
+    score = f"{analysis.predictor.instrument} {analysis.predictor.score}"
+    words = _words(score, analysis, data)
+    for arm in data.people.arms:
+        rows = data.of_arm(arm)
+        used = data.complete(rows)
+        here = ard.at(arm=arm, n_subjects=len(used), method=words)
+        _counts(data, rows, used, here)
+        _points(used, here)
+        _within_arm(data, used, analysis.conf_level, here)
+    if len(data.people.arms) == 1:
+        return
+    used = data.complete(data.subjects)
+    pooled = ard.at(
+        n_subjects=len(used),
+        method_id=ARM_ADJUSTED,
+        method=words.replace("within arm", "all arms, arm in the model, secondary"),
+    )
+    _pooled(data, used, analysis.conf_level, pooled)
+
+
+def _words(score: str, analysis: PredictsOutcome, data: ExperienceData) -> str:
+    adjusted = " + ".join(analysis.covariates)
+    return in_words(
+        f"least squares within arm, change on {score}"
+        + (f" adjusted for {adjusted}" if adjusted else ""),
+        data.what.handling,
+        LIMITS,
+    )
+
+
+def _counts(data: ExperienceData, rows: Frame, used: Frame, ard: ArdRows) -> None:
+    absent = rows[[*data.covariates]].isna().any(axis=1)
+    for term, n in {
+        "subjects": len(rows),
+        "analysed": len(used),
+        "missing-predictor": int(rows[PREDICTOR].isna().sum()),
+        "missing-outcome": int(rows[OUTCOME].isna().sum()),
+        "missing-covariate": int(absent.sum()),
+    }.items():
+        ard.add("n", n, term=term, n_subjects=len(rows))
+
+
+def _points(used: Frame, ard: ArdRows) -> None:
+    """Add the points of the scatter, in their own order: no subject can be told."""
+    points = used[[PREDICTOR, OUTCOME]].sort_values([PREDICTOR, OUTCOME])
+    for number, (x, y) in enumerate(points.itertuples(index=False), start=1):
+        ard.add_all({"x": x, "y": y}, term="points", level=point_number(number))
+
+
+def _within_arm(
+    data: ExperienceData, used: Frame, conf_level: float, ard: ArdRows
+) -> None:
+    covariates = coded(used, data.covariates)
+    try:
+        line = regress(used[PREDICTOR], used[OUTCOME], covariates, conf_level)
+    except ModelError as problem:
+        ard.fail(str(problem), term="slope")
+        ard.fail(str(problem), term="partial-correlation")
+        return
+    _add_line(line, conf_level, ard)
+    for number, x in enumerate((used[PREDICTOR].min(), used[PREDICTOR].max()), start=1):
+        y = line.level + line.slope["estimate"] * x
+        ard.add_all({"x": x, "y": y}, term="fitted-line", level=str(number))
+    here = ard.at(
+        term="partial-correlation",
+        method="partial correlation by pingouin, Fisher's limits; "
+        + str(ard.default("method")),
+    )
+    try:
+        found = partial_correlation(
+            used[PREDICTOR], used[OUTCOME], covariates, conf_level
+        )
+    except ModelError as problem:
+        here.fail(str(problem))
+        return
+    here.add_all({"estimate": found.estimate, "p_value": found.p_value})
+    _limits(here, found.conf_low, found.conf_high, conf_level)
+
+
+def _pooled(data: ExperienceData, used: Frame, conf_level: float, ard: ArdRows) -> None:
+    """Add the slope common to all arms, with arm in the model."""
+    covariates = coded(used, [*data.covariates, ARM])
+    try:
+        line = regress(used[PREDICTOR], used[OUTCOME], covariates, conf_level)
+    except ModelError as problem:
+        ard.fail(str(problem), term="slope")
+        return
+    _add_line(line, conf_level, ard)
+
+
+def regress(
+    predictor: pd.Series[float],
+    outcome: pd.Series[float],
+    covariates: Frame,
+    conf_level: float,
+) -> Line:
+    """Regress an outcome on a predictor, adjusted for covariates.
+
+    Parameters
+    ----------
+    predictor, outcome : Series, shape (n,)
+        Numbers, none missing.
+    covariates : DataFrame, shape (n, k)
+        Likewise; k may be 0.
+    conf_level : float
+        Of the limits.
+
+    Raises
+    ------
+    ModelError
+        If a column is constant or follows from others, or no degree of freedom is
+        left.
+    """
+    import numpy as np
+    from statsmodels.regression.linear_model import OLS
+
+    X = np.column_stack([predictor, covariates]).astype("float64")
+    check_columns(X, [str(predictor.name), *map(str, covariates.columns)])
+    centre = X.mean(axis=0)
+    design = np.column_stack([np.ones(len(X)), X])
+    fit = OLS(np.asarray(outcome, dtype="float64"), design).fit()
+    low, high = fit.conf_int(alpha=1 - conf_level)[1]
+    slope = {
+        "estimate": float(fit.params[1]),
+        "std_error": float(fit.bse[1]),
+        "df": float(fit.df_resid),
+        "t": float(fit.tvalues[1]),
+        "p_value": float(fit.pvalues[1]),
+        "conf_low": float(low),
+        "conf_high": float(high),
+    }
+    level = float(fit.params[0] + fit.params[2:] @ centre[1:])
+    return Line(slope, float(fit.rsquared), level)
+
+
+def _add_line(line: Line, conf_level: float, ard: ArdRows) -> None:
+    here = ard.at(term="slope")
+    numbers: dict[str, Any] = dict(line.slope)
+    low, high = numbers.pop("conf_low"), numbers.pop("conf_high")
+    here.add_all(numbers)
+    _limits(here, low, high, conf_level)
+    ard.add("estimate", line.r_squared, term="r-squared")
+
+
+def _limits(ard: ArdRows, low: float, high: float, conf_level: float) -> None:
+    if not math.isnan(low):
+        ard.add("conf_low", low, conf_level=conf_level)
+        ard.add("conf_high", high, conf_level=conf_level)

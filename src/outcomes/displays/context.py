@@ -1,0 +1,163 @@
+"""What every builder of a display gets, and what every display says the same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outcomes.displays.catalogue import PlannedDisplay
+from outcomes.displays.description import Cell, Column, Grid, Heading, Row, RowGroup
+from outcomes.displays.description import text as plain
+from outcomes.displays.lookup import Result, Results
+from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
+from outcomes.displays.palette import Look, arm_looks
+from outcomes.displays.words import population_of, population_words
+from outcomes.study.spec import AnyAnalysis, Arm, Study
+
+_REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One display of one study, and the results it is made from."""
+
+    spec: Study
+    display: PlannedDisplay
+    results: Results
+
+    @property
+    def analysis(self) -> AnyAnalysis:
+        """The analysis behind the display."""
+        return self.spec.analysis(self.display.analysis)
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """Colour and marker by arm id, the same in all figures of the study."""
+        return arm_looks(self.spec)
+
+    @property
+    def active_arms(self) -> list[Arm]:
+        """The arms that are compared with the control."""
+        return [arm for arm in self.spec.arms if not arm.control]
+
+    @property
+    def later_visits(self) -> list[str]:
+        """Ids of the visits after baseline, in order."""
+        ids = [visit.id for visit in self.spec.visits]
+        return ids[ids.index(self.spec.baseline_visit.id) + 1 :]
+
+    @property
+    def confidence(self) -> str:
+        """The confidence level of the analysis, as ``95%``."""
+        return f"{100 * getattr(self.analysis, 'conf_level', 0.95):g}%"
+
+    def arm_label(self, id: str) -> str:
+        """Return what an arm is called."""
+        return next((arm.label for arm in self.spec.arms if arm.id == id), id)
+
+    def visit_label(self, id: str) -> str:
+        """Return what a visit is called."""
+        return next((v.label for v in self.spec.visits if v.id == id), id)
+
+    @property
+    def heading(self) -> Heading:
+        """The heading of the display; whether prespecified is what the ARD says."""
+        rows = self.results.rows
+        planned = (
+            all(row.prespecified == "Y" for row in rows)
+            if rows
+            else self.analysis.prespecified
+        )
+        population = population_of(self.spec, self.analysis)
+        return Heading(
+            id=self.display.id,
+            analysis=self.display.analysis,
+            kind=self.display.kind,
+            number=self.display.number,
+            name=self.display.heading,
+            title=self.display.title,
+            population=population_words(population) if population else "All subjects",
+            label="PRE-SPECIFIED" if planned else "EXPLORATORY",
+            synthetic=self.spec.study.synthetic,
+        )
+
+    def failures(self) -> tuple[str, ...]:
+        """Say why results are absent: where and what, one sentence each."""
+        said = dict.fromkeys(self._failure(row) for row in self.results.errors)
+        reasons = list(said)
+        if not self.results.rows:
+            return ("The analysis has no results at all.",)
+        more = len(reasons) - _REASONS_SHOWN
+        if more > 0:
+            note = f"{more} further results are missing; the ARD gives the reasons."
+            return (*reasons[:_REASONS_SHOWN], note)
+        return tuple(reasons)
+
+    def _failure(self, row: Result) -> str:
+        where = [
+            self.visit_label(row.visit) if row.visit else "",
+            self.arm_label(row.arm) if row.arm else "",
+            row.level,
+            row.term.replace("-", " ") if row.term != "analysis" else "",
+        ]
+        place = ", ".join(part for part in where if part)
+        return f"{place}: {row.error}" if place else row.error
+
+    @property
+    def failed(self) -> bool:
+        """Whether the analysis as a whole could not be done."""
+        rows = self.results.rows
+        return not rows or any(row.term == "analysis" for row in self.results.errors)
+
+    def footnotes(self, grid: Grid, *own: str) -> tuple[str, ...]:
+        """Return all footnotes: the template's, the general ones, the study's own."""
+        notes = [note for note in own if note]
+        notes += [f"Warning: {warning}" for warning in self.results.warnings]
+        marks = [part.text for cell in grid.cells() for part in cell.parts]
+        legend = [
+            meaning
+            for mark, meaning in (
+                (ABSENT, f"{ABSENT}, not applicable or not available"),
+                (NOT_ESTIMABLE, f"{NOT_ESTIMABLE}, not estimable"),
+            )
+            if mark in marks
+        ]
+        if legend:
+            notes.append("; ".join(legend) + ".")
+        notes += self.display.footnotes
+        if self.heading.synthetic:
+            notes.append("Synthetic data: simulated subjects, no real ones.")
+        return tuple(notes)
+
+    def methods(self, term: str) -> str:
+        """Return how the rows of a term were computed, in the words of the ARD."""
+        said = dict.fromkeys(row.method for row in self.results.having(term))
+        return "; ".join(method for method in said if method)
+
+
+def arm_columns(context: Context, counts: dict[str, Cell]) -> list[Column]:
+    """Return one column per arm, with ``(N = ...)`` where a count is given."""
+    return [
+        Column(_with_count(arm.label, counts.get(arm.id))) for arm in context.spec.arms
+    ]
+
+
+def total_column(count: Cell | None) -> Column:
+    """Return the column for all arms together."""
+    return Column(_with_count("Total", count))
+
+
+def _with_count(label: str, count: Cell | None) -> Cell:
+    if count is None:
+        return plain(label)
+    return Cell((*plain(f"{label} (N = ").parts, *count.parts, *plain(")").parts))
+
+
+def not_computed(columns: tuple[Column, ...], stub: str) -> Grid:
+    """Return a grid that says that there are no numbers, never an empty one."""
+    cells = tuple(plain(NOT_ESTIMABLE) for _ in columns)
+    return Grid(stub, columns, (RowGroup((Row(plain("Not computed"), cells),)),))
+
+
+def kept(rows: list[Row]) -> tuple[Row, ...]:
+    """Return the rows that have at least one number."""
+    return tuple(row for row in rows if any(cell.result_ids for cell in row.cells))

@@ -1,0 +1,72 @@
+"""From ARD rows to cells: the only place of the displays where a number gets digits."""
+
+from __future__ import annotations
+
+from outcomes.ard.rounding import format_number, format_p
+from outcomes.displays.description import Cell, Part, joined
+from outcomes.displays.lookup import Result
+
+ABSENT = "\u2013"
+"""There is no such result."""
+NOT_ESTIMABLE = "NE"
+"""The result was asked for, but could not be computed."""
+
+COUNT = 0
+PERCENT = 1
+MEAN = 2
+SD = 2
+DF = 1
+RATIO = 2
+EFFECT = 2
+CORRELATION = 2
+LIKELIHOOD = 2
+
+
+def number(result: Result | None, digits: int) -> Cell:
+    """Return a rounded number, traceable to its row.
+
+    Parameters
+    ----------
+    result : Result or None
+        None gives the sign for no result, a row without value that for not estimable.
+    digits : int
+        Digits after the point.
+    """
+    if result is None:
+        return Cell((Part(ABSENT),))
+    content = format_number(result.value, digits) or NOT_ESTIMABLE
+    return Cell((Part(_with_minus(content), result.result_id),))
+
+
+def p_value(result: Result | None) -> Cell:
+    """Return a p value, traceable to its row."""
+    if result is None:
+        return Cell((Part(ABSENT),))
+    content = format_p(result.value) or NOT_ESTIMABLE
+    return Cell((Part(content, result.result_id),))
+
+
+def words(result: Result | None) -> Cell:
+    """Return the text of a row, traceable to it."""
+    if result is None:
+        return Cell((Part(ABSENT),))
+    return Cell((Part(result.text or NOT_ESTIMABLE, result.result_id),))
+
+
+def with_brackets(first: Cell, second: Cell) -> Cell:
+    """Return ``first (second)``; one sign where neither exists."""
+    if not first.result_ids and not second.result_ids:
+        return first
+    return joined(first, " (", second, ")")
+
+
+def interval(low: Cell, high: Cell) -> Cell:
+    """Return ``low, high``; one sign where neither exists."""
+    if not low.result_ids and not high.result_ids:
+        return low
+    return joined(low, ", ", high)
+
+
+def _with_minus(content: str) -> str:
+    """Write the minus sign of typography, which is as wide as a plus."""
+    return content.replace("-", "\u2212")

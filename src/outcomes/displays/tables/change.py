@@ -1,0 +1,262 @@
+"""Change from baseline by a mixed model for repeated measures, visit by visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from outcomes.displays.context import (
+    Context,
+    arm_columns,
+    kept,
+    not_computed,
+)
+from outcomes.displays.description import (
+    Cell,
+    Grid,
+    Part,
+    Row,
+    RowGroup,
+    Table,
+    joined,
+    text,
+)
+from outcomes.displays.lookup import Result
+from outcomes.displays.numbers import (
+    COUNT,
+    DF,
+    EFFECT,
+    LIKELIHOOD,
+    MEAN,
+    RATIO,
+    SD,
+    interval,
+    number,
+    p_value,
+    with_brackets,
+    words,
+)
+from outcomes.displays.words import covariance_words, endpoint_of, lower_is_better
+from outcomes.study.spec import Change
+
+_PerArm = Callable[[str], Cell]
+
+_STUB = "Visit and statistic"
+
+
+def build(context: Context) -> Table:
+    """Build the table of the primary model."""
+    columns = tuple(arm_columns(context, {}))
+    if context.failed:
+        grid = not_computed(columns, _STUB)
+    else:
+        groups = [_baseline(context)]
+        groups += [_visit(context, visit) for visit in context.later_visits]
+        groups.append(RowGroup(_model(context), text("Model")))
+        grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
+    return Table(
+        context.heading,
+        grid,
+        context.footnotes(grid, *_notes(context)),
+        context.failures(),
+    )
+
+
+def _per_arm(context: Context, label: str, cell: _PerArm) -> Row:
+    return Row(text(label), tuple(cell(arm.id) for arm in context.spec.arms), 1)
+
+
+def _baseline(context: Context) -> RowGroup:
+    visit = context.spec.baseline_visit
+    rows = kept(_observed(context, visit.id, "observed-value", "Observed value"))
+    return RowGroup(rows, text(visit.label))
+
+
+def _observed(context: Context, visit: str, term: str, label: str) -> list[Row]:
+    def get(arm: str, statistic: str) -> Result | None:
+        return context.results.get(term, statistic, visit=visit, arm=arm)
+
+    return [
+        _per_arm(context, "n", lambda arm: number(get(arm, "n"), COUNT)),
+        _per_arm(
+            context,
+            f"{label}, mean (SD)",
+            lambda arm: with_brackets(
+                number(get(arm, "mean"), MEAN), number(get(arm, "sd"), SD)
+            ),
+        ),
+    ]
+
+
+def _visit(context: Context, visit: str) -> RowGroup:
+    value, change = (
+        _observed(context, visit, "observed-value", "Observed value"),
+        _observed(context, visit, "observed-change", "Observed change"),
+    )
+    rows = [change[0], value[1], change[1], *_lsmeans(context, visit)]
+    rows += _differences(context, visit)
+    header = context.visit_label(visit)
+    if getattr(context.analysis, "visit", None) == visit:
+        header += " (visit of the analysis)"
+    return RowGroup(kept(rows), text(header))
+
+
+def _lsmeans(context: Context, visit: str) -> list[Row]:
+    def cell(arm: str, statistic: str) -> Cell:
+        found = context.results.get("lsmean", statistic, visit=visit, arm=arm)
+        return number(found, MEAN)
+
+    return [
+        _per_arm(
+            context,
+            "LS mean change (SE)",
+            lambda arm: with_brackets(cell(arm, "estimate"), cell(arm, "std_error")),
+        ),
+        _per_arm(
+            context,
+            f"{context.confidence} CI",
+            lambda arm: interval(cell(arm, "conf_low"), cell(arm, "conf_high")),
+        ),
+    ]
+
+
+def _differences(context: Context, visit: str) -> list[Row]:
+    """Rows of comparisons with the control; its own column stays empty."""
+    control = context.spec.control
+    if control is None:
+        return []
+
+    def get(arm: str, statistic: str, term: str = "difference") -> Result | None:
+        return context.results.get(
+            term, statistic, visit=visit, arm=arm, comparator=control.id
+        )
+
+    def row(label: str, cell: _PerArm) -> Row:
+        def shown(arm: str) -> Cell:
+            return Cell() if arm == control.id else cell(arm)
+
+        return _per_arm(context, label, shown)
+
+    def estimate(arm: str, statistic: str) -> Cell:
+        return number(get(arm, statistic), MEAN)
+
+    def effect(term: str) -> _PerArm:
+        return lambda arm: number(get(arm, "estimate", term), EFFECT)
+
+    return [
+        row(
+            f"Difference from {control.label} (SE)",
+            lambda arm: with_brackets(
+                estimate(arm, "estimate"), estimate(arm, "std_error")
+            ),
+        ),
+        row(
+            f"{context.confidence} CI of difference",
+            lambda arm: interval(estimate(arm, "conf_low"), estimate(arm, "conf_high")),
+        ),
+        row(
+            "t (df)",
+            lambda arm: with_brackets(
+                number(get(arm, "t"), RATIO), number(get(arm, "df"), DF)
+            ),
+        ),
+        row("p value", lambda arm: p_value(get(arm, "p_value"))),
+        row("Effect size d, baseline SD", effect("d-baseline-sd")),
+        row("Effect size d, SD of change", effect("d-completer-change-sd")),
+    ]
+
+
+def _model(context: Context) -> tuple[Row, ...]:
+    get = context.results.get
+
+    def test(label: str, term: str) -> Row:
+        cell = joined(
+            "F(",
+            number(get(term, "num_df"), 0),
+            ", ",
+            number(get(term, "den_df"), DF),
+            ") = ",
+            number(get(term, "f"), RATIO),
+            ", p = ",
+            p_value(get(term, "p_value")),
+        )
+        return Row(text(label), (_without_equals(cell),), 1, wide=True)
+
+    covariance = get("fit", "covariance")
+    used = words(covariance)
+    if covariance is not None and covariance.text:
+        name = covariance_words(covariance.text)
+        used = Cell((Part(name, covariance.result_id),))
+    sizes = joined(
+        number(get("fit", "n_subjects"), COUNT),
+        " subjects, ",
+        number(get("fit", "n_records"), COUNT),
+        " records",
+    )
+    criteria = joined(
+        number(get("fit", "minus_2_loglik"), LIKELIHOOD),
+        ", ",
+        number(get("fit", "aic"), LIKELIHOOD),
+        ", ",
+        number(get("fit", "bic"), LIKELIHOOD),
+    )
+    rows = [
+        test("Arm by visit", "arm-by-visit"),
+        test("Arm at all visits", "arm-at-all-visits"),
+        Row(text("Analysed"), (sizes,), 1, wide=True),
+        Row(text("Covariance"), (used,), 1, wide=True),
+        Row(text("\u22122 log likelihood, AIC, BIC"), (criteria,), 1, wide=True),
+    ]
+    return kept(rows)
+
+
+def _without_equals(cell: Cell) -> Cell:
+    """Write 'p < 0.001', not 'p = <0.001'."""
+    last = cell.parts[-1]
+    if not last.text.startswith(("<", ">")):
+        return cell
+    sign = last.text[0]
+    before = cell.parts[-2]
+    parts = (
+        *cell.parts[:-2],
+        Part(before.text.replace("= ", f"{sign} ")),
+        Part(last.text[1:], last.result_id),
+    )
+    return Cell(parts)
+
+
+def _notes(context: Context) -> list[str]:
+    analysis = context.analysis
+    control = context.spec.control
+    notes = [
+        "n, subjects with a change at the visit. Observed values and changes are of"
+        " those subjects, without a model.",
+    ]
+    model = context.methods("lsmean")
+    if model:
+        notes.append(f"Least-squares (LS) means: {model.rstrip('.')}.")
+    ladder = context.results.levels("ladder")
+    if len(ladder) > 1:
+        notes.append(
+            "Covariance structures were tried in the order planned;"
+            " the first that converged is used."
+        )
+    if isinstance(analysis, Change):
+        falling = lower_is_better(context.spec, endpoint_of(context.spec, analysis))
+        better = "A fall in the score is an improvement." if falling else ""
+        if control is not None:
+            better += (
+                f" Differences are arm minus {control.label}:"
+                f" {'negative' if falling else 'positive'} values favour the arm."
+            )
+        notes.append(better.strip())
+    if control is not None:
+        notes.append(
+            "Effect size d: the difference divided by the pooled SD at baseline;"
+            " and the difference of observed mean changes divided by the pooled SD of"
+            " change of subjects observed at the visit."
+        )
+    notes.append(
+        "SD, standard deviation; SE, standard error; CI, confidence interval;"
+        " df, degrees of freedom. Values are not adjusted for multiple comparisons."
+    )
+    return notes

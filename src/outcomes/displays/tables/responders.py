@@ -1,0 +1,206 @@
+"""Yes/no endpoints: proportions by arm and differences from the control, by visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from outcomes.displays.context import Context, arm_columns, kept, not_computed
+from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, joined, text
+from outcomes.displays.lookup import Result
+from outcomes.displays.numbers import (
+    COUNT,
+    PERCENT,
+    RATIO,
+    interval,
+    number,
+    p_value,
+    with_brackets,
+)
+from outcomes.displays.words import endpoint_label
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    ChangeEndpoint,
+    Endpoint,
+    Responders,
+    ResponseEndpoint,
+    StatusEndpoint,
+    Study,
+    ThresholdEndpoint,
+)
+
+_PerArm = Callable[[str], Cell]
+
+_STUB = "Endpoint, visit and statistic"
+_METHODS = (
+    ("nri", "Missing = no"),
+    ("observed", "Observed cases"),
+)
+
+
+def build(context: Context) -> Table:
+    """Build the table of yes/no endpoints."""
+    columns = tuple(arm_columns(context, {}))
+    if context.failed:
+        grid = not_computed(columns, _STUB)
+    else:
+        groups = [
+            _group(context, endpoint, visit)
+            for endpoint in getattr(context.analysis, "endpoints", [])
+            for visit in context.later_visits
+        ]
+        grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
+    return Table(
+        context.heading,
+        grid,
+        context.footnotes(grid, *_notes(context)),
+        context.failures(),
+    )
+
+
+def _group(context: Context, endpoint: str, visit: str) -> RowGroup:
+    rows: list[Row] = []
+    for method, words in _METHODS:
+        part = kept(_rows(context, endpoint, visit, method))
+        if part:
+            rows += [Row(text(words), (Cell(),), 1, wide=True), *part]
+    label = endpoint_label(context.spec, endpoint)
+    header = text(f"{label}, {context.visit_label(visit)}")
+    return RowGroup(tuple(rows), header)
+
+
+def _rows(context: Context, endpoint: str, visit: str, method: str) -> list[Row]:
+    control = context.spec.control
+    against = control.id if control else ""
+
+    def get(term: str, arm: str, statistic: str, comparator: str = "") -> Result | None:
+        return context.results.get(
+            term,
+            statistic,
+            visit=visit,
+            arm=arm,
+            comparator=comparator,
+            method_id=method,
+            endpoint=endpoint,
+        )
+
+    def share(arm: str, statistic: str) -> Cell:
+        digits = COUNT if statistic in ("n", "denominator") else PERCENT
+        return number(get("responders", arm, statistic), digits)
+
+    def compared(label: str, cell: _PerArm) -> Row:
+        cells = tuple(
+            Cell() if arm.id == against else cell(arm.id) for arm in context.spec.arms
+        )
+        return Row(text(label), cells, 2)
+
+    def difference(arm: str, statistic: str) -> Cell:
+        return number(get("risk-difference", arm, statistic, against), PERCENT)
+
+    def ratio(arm: str, statistic: str) -> Cell:
+        return number(get("odds-ratio", arm, statistic, against), RATIO)
+
+    arms = [arm.id for arm in context.spec.arms]
+    rows = [
+        Row(
+            text("n/N (%)"),
+            tuple(
+                with_brackets(
+                    joined(share(arm, "n"), "/", share(arm, "denominator")),
+                    share(arm, "percent"),
+                )
+                for arm in arms
+            ),
+            2,
+        ),
+        Row(
+            text(f"{context.confidence} CI, %"),
+            tuple(
+                interval(share(arm, "conf_low"), share(arm, "conf_high"))
+                for arm in arms
+            ),
+            2,
+        ),
+    ]
+    if control is None:
+        return rows
+    rows += [
+        compared(
+            f"Difference from {control.label}, points",
+            lambda arm: difference(arm, "estimate"),
+        ),
+        compared(
+            f"{context.confidence} CI of difference",
+            lambda arm: interval(
+                difference(arm, "conf_low"), difference(arm, "conf_high")
+            ),
+        ),
+        compared(
+            "p value",
+            lambda arm: p_value(get("risk-difference", arm, "p_value", against)),
+        ),
+        compared(
+            f"Odds ratio ({context.confidence} CI)",
+            lambda arm: with_brackets(
+                ratio(arm, "estimate"),
+                interval(ratio(arm, "conf_low"), ratio(arm, "conf_high")),
+            ),
+        ),
+    ]
+    return rows
+
+
+def _notes(context: Context) -> list[str]:
+    analysis = context.analysis
+    notes = []
+    if isinstance(analysis, Responders):
+        for id in analysis.endpoints:
+            rule = _rule(context.spec, context.spec.endpoints[id])
+            if rule:
+                notes.append(f"{endpoint_label(context.spec, id)}: {rule}.")
+    notes.append(
+        "Missing = no: N is the population, and a subject without a value counts as"
+        " not having reached the endpoint. Observed cases: N is the subjects with a"
+        " value."
+    )
+    methods = dict.fromkeys(
+        filter(None, (context.methods(t) for t in ("responders", "risk-difference")))
+    )
+    notes += [f"{method.rstrip('.')}." for method in methods]
+    control = context.spec.control
+    if control is not None:
+        notes.append(
+            f"Differences are arm minus {control.label}, in percentage points."
+            " Values are not adjusted for multiple comparisons."
+        )
+    notes.append("CI, confidence interval.")
+    return notes
+
+
+def _rule(spec: Study, endpoint: Endpoint) -> str:
+    """Say when a yes/no endpoint is reached."""
+    match endpoint:
+        case ResponseEndpoint():
+            least = "more than" if endpoint.strict else "at least"
+            size = (
+                f"{endpoint.reduction}%"
+                if endpoint.reduction is not None
+                else f"{endpoint.points} points"
+            )
+            return (
+                f"reduction of the {endpoint.instrument} score from baseline"
+                f" by {least} {size}"
+            )
+        case ThresholdEndpoint():
+            if endpoint.at_most is not None:
+                return f"{endpoint.instrument} score of {endpoint.at_most:g} or less"
+            return f"{endpoint.instrument} score of {endpoint.at_least:g} or more"
+        case StatusEndpoint():
+            state = "met" if endpoint.equals == "Y" else "no longer met"
+            return (
+                f"{endpoint.score.replace('_', ' ')} of {endpoint.instrument} {state}"
+            )
+        case AllOfEndpoint():
+            parts = " and ".join(endpoint_label(spec, part) for part in endpoint.of)
+            return f"all of {parts}"
+        case ChangeEndpoint():
+            return ""

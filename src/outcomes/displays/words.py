@@ -1,0 +1,94 @@
+"""What the parts of a study are called in titles, captions and footnotes."""
+
+from __future__ import annotations
+
+from outcomes.instruments.registry import instrument
+from outcomes.study.spec import AllOfEndpoint, AnyAnalysis, OfEndpoint, Study
+
+_POPULATIONS = {
+    "ALL": "All subjects",
+    "RAND": "All randomised subjects",
+    "ITT": "Intention-to-treat population",
+    "MITT": "Modified intention-to-treat population",
+    "FAS": "Full analysis set",
+    "PP": "Per-protocol set",
+    "PPS": "Per-protocol set",
+    "SAF": "Safety population",
+    "SAFETY": "Safety population",
+    "COMP": "Completers",
+    "DOSED": "Dosed subjects",
+}
+_COVARIANCES = {
+    "us": "unstructured",
+    "cs": "compound symmetry",
+    "ar1": "first-order autoregressive",
+}
+
+
+def population_words(id: str) -> str:
+    """Return a population as a table names it, its id in brackets."""
+    name = _POPULATIONS.get(id)
+    return f"{name} ({id})" if name else id
+
+
+def covariance_words(id: str) -> str:
+    """Return a covariance structure in words."""
+    return _COVARIANCES.get(id, id)
+
+
+def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
+    """Return the id of the endpoint an analysis names, itself or by its estimand."""
+    if analysis.estimand is not None:
+        return spec.estimand(analysis.estimand).endpoint
+    return analysis.endpoint or ""
+
+
+def population_of(spec: Study, analysis: AnyAnalysis) -> str:
+    """Return the id of the population of an analysis, '' where it names none."""
+    estimand = getattr(analysis, "estimand", None)
+    if estimand is not None:
+        return spec.estimand(estimand).population
+    return analysis.population or ""
+
+
+def endpoint_label(spec: Study, id: str) -> str:
+    """Return what an endpoint is called: its label, else a plain form of its id."""
+    return spec.endpoints[id].label or id.replace("_", " ")
+
+
+def score_label(spec: Study, id: str) -> str:
+    """Return the name of the score that an endpoint is made of.
+
+    A label of the endpoint is not used here: it tends to say 'change' already.
+    """
+    endpoint = spec.endpoints[id]
+    if isinstance(endpoint, AllOfEndpoint):
+        return endpoint_label(spec, id)
+    definition = instrument(endpoint.instrument)
+    score = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
+    return _sentence_case(score.label)
+
+
+def predictor_label(name: str, score: str) -> str:
+    """Return what an experience score is called."""
+    return _sentence_case(instrument(name).scores[score].label)
+
+
+def predictor_unit(name: str, score: str) -> str:
+    """Return the unit of an experience score."""
+    return instrument(name).scores[score].unit
+
+
+def lower_is_better(spec: Study, id: str) -> bool:
+    """Tell whether a falling score means that the subject gets better."""
+    endpoint = spec.endpoints[id]
+    if isinstance(endpoint, AllOfEndpoint):
+        return False
+    return instrument(endpoint.instrument).direction == "higher-worse"
+
+
+def _sentence_case(label: str) -> str:
+    """Write 'MADRS Total Score' as 'MADRS total score'; abbreviations stay."""
+    first, *rest = label.split(" ")
+    lowered = [word.lower() if word.istitle() else word for word in rest]
+    return " ".join([first, *lowered])

@@ -1,0 +1,227 @@
+"""Cells of a raw file turned into numbers, dates and codes, strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outcomes.ingest.issues import IssueLog, nearest, quoted
+from outcomes.ingest.raw import RawTable, TextArray
+from outcomes.study.spec import RawFile
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+_NUMBER = {
+    mark: re.compile(rf"[+-]?(?:[0-9]{{1,15}}(?:{re.escape(mark)}[0-9]{{0,30}})?)")
+    for mark in ".,"
+}
+"""Digits and one decimal mark: no thousands separator, exponent, NaN or infinity.
+Up to 15 digits before the mark, which a double holds exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of one raw file as one source declares them.
+
+    ``subject`` is the text of the subject column, to name subjects in issues.
+    """
+
+    table: RawTable
+    source: RawFile
+    log: IssueLog
+    subject: TextArray
+
+    def text(self, column: str, mapping: Mapping[str, str] | None = None) -> TextArray:
+        """Return a column as text: '' for a missing code, values of a map exchanged.
+
+        The map goes first, so that it may give a meaning to a missing code.
+        """
+        missing = set(self.source.missing)
+        exchange = mapping or {}
+        return each(
+            self.table.columns[column],
+            lambda text: exchange.get(text, "" if text in missing else text),
+        )
+
+    def mapped(
+        self, column: str, mapping: Mapping[str, str], *, where: str
+    ) -> TextArray:
+        """Return a column through its map; a warning names values the map lacks."""
+        raw = self.table.columns[column]
+        out = self.text(column, mapping)
+        passed = {"", *self.source.missing, *mapping, *mapping.values()}
+        for value in dict.fromkeys(raw):
+            if value in passed:
+                continue
+            hits = np.flatnonzero(raw == value)
+            self.log.add(
+                "warning",
+                "value-not-mapped",
+                f"{quoted(value)} is not in {where}; it stands in {len(hits)} rows.",
+                f"It was kept as it is.{nearest(value, mapping)}",
+                file=self.table.file,
+                row=int(self.table.rows[hits[0]]),
+                column=column,
+                value=value,
+            )
+        return out
+
+    def reject(
+        self,
+        bad: BoolArray,
+        rule: str,
+        column: str,
+        message: str | Callable[[str], str],
+        remedy: str = "",
+        *,
+        values: TextArray | None = None,
+    ) -> None:
+        """Report every marked row as an error.
+
+        ``message`` is a sentence, or makes one of the value.
+        """
+        texts = self.table.columns.get(column) if values is None else values
+        for position in np.flatnonzero(bad):
+            value = "" if texts is None else str(texts[position])
+            self.log.add(
+                "error",
+                rule,
+                message if isinstance(message, str) else message(value),
+                remedy,
+                file=self.table.file,
+                row=int(self.table.rows[position]),
+                column=column,
+                subject=str(self.subject[position]),
+                value=value,
+            )
+
+    def numbers(self, column: str, text: TextArray | None = None) -> FloatArray:
+        """Return a column as numbers, NaN where empty; report what is none."""
+        texts = self.text(column) if text is None else text
+        out = numbers_of(texts, self.source.decimal)
+        bad = np.isnan(out) & (texts != "")
+        self.reject(
+            bad,
+            "not-a-number",
+            column,
+            lambda value: not_a_number(value, self.source.decimal),
+            "Correct it, or list it under missing.",
+            values=texts,
+        )
+        return out
+
+    def integers(
+        self, column: str, text: TextArray | None = None, *, least: int | None = None
+    ) -> FloatArray:
+        """Return a column as whole numbers (NaN where empty); report others."""
+        out = self.numbers(column, text)
+        given = ~np.isnan(out)
+        whole = given & (out == np.floor(out))
+        low = -np.inf if least is None else least
+        bad = given & ~(whole & (out >= low))
+        limit = "" if least is None else f" of {least} or more"
+        self.reject(
+            bad,
+            "not-an-integer",
+            column,
+            lambda value: f"{quoted(value)} is not a whole number{limit}.",
+            "Correct it, or list it under missing.",
+            values=text,
+        )
+        return np.where(bad, np.nan, out)
+
+    def dates(self, column: str, text: TextArray | None = None) -> TextArray:
+        """Return a column as ISO 8601 dates, '' where empty; report what is none."""
+        texts = self.text(column) if text is None else text
+        written = self.source.date_format
+        if not is_date_format(written):
+            self.log.add(
+                "error",
+                "date-format",
+                f"date_format {quoted(written)} does not give day, month and year.",
+                "Write it with codes as in '%Y-%m-%d' or '%d.%m.%Y'.",
+                file=self.table.file,
+                column=column,
+            )
+            return np.full(len(texts), "", dtype=object)
+        out = each(texts, lambda value: iso_date(value, written))
+        self.reject(
+            (out == "") & (texts != ""),
+            "date",
+            column,
+            lambda value: f"{quoted(value)} is no calendar date written {written}.",
+            "Correct it, or declare date_format, or list it under missing.",
+            values=texts,
+        )
+        return out
+
+
+def each(texts: TextArray, function: Callable[[str], Any]) -> NDArray[Any]:
+    """Apply a function once per distinct text."""
+    result = {text: function(text) for text in dict.fromkeys(texts.ravel().tolist())}
+    flat = np.empty(texts.size, dtype=object)
+    flat[:] = [result[text] for text in texts.ravel().tolist()]
+    return flat.reshape(texts.shape)
+
+
+def numbers_of(texts: TextArray, decimal: str) -> FloatArray:
+    """Return texts as numbers, NaN for what is none (and for '')."""
+    return each(texts, lambda text: _number(text, decimal)).astype(np.float64)
+
+
+def _number(text: str, decimal: str) -> float:
+    if not _NUMBER[decimal].fullmatch(text):
+        return float("nan")
+    return float(text.replace(decimal, "."))
+
+
+def not_a_number(value: str, decimal: str) -> str:
+    """Say why a text is no number, with the decimal mark that would make it one."""
+    other = "," if decimal == "." else "."
+    hint = ""
+    if _NUMBER[other].fullmatch(value):
+        hint = f"; it would be one with decimal: '{other}'"
+    return f"{quoted(value)} is not a number{hint}."
+
+
+def iso_date(text: str, written: str) -> str:
+    """Return a date as ISO 8601 text, '' for what is no date so written."""
+    try:
+        return datetime.strptime(text, written).date().isoformat()
+    except ValueError:
+        return ""
+
+
+def is_date_format(written: str) -> bool:
+    """Say whether a format gives a whole date: a date written so reads back equal."""
+    try:
+        return all(
+            datetime.strptime(day.strftime(written), written).date() == day
+            for day in (date(2001, 11, 22), date(2019, 3, 4))
+        )
+    except (ValueError, re.error):
+        return False
+
+
+def absent_columns(table: RawTable, names: Sequence[str], log: IssueLog) -> list[str]:
+    """Report columns that a file lacks, each with the nearest it has; return them."""
+    absent = [name for name in dict.fromkeys(names) if name not in table.columns]
+    for name in absent:
+        log.add(
+            "error",
+            "missing-column",
+            f"there is no column {quoted(name)}.{nearest(name, table.columns)}",
+            "Correct the name in the study file, or export the column.",
+            file=table.file,
+            row=1,
+            column=name,
+        )
+    return absent

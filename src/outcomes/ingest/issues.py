@@ -1,0 +1,130 @@
+"""The issue log: what was found in raw data, and what was done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
+
+from outcomes.datasets.results import ISSUES
+from outcomes.datasets.store import conform, empty
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Severity = Literal["error", "warning", "note"]
+_SHOWN = 60
+
+
+@dataclass(slots=True)
+class IssueLog:
+    """Issues of one stage, in the order they were found."""
+
+    stage: str = "ingest"
+    found: list[dict[str, object]] = field(default_factory=list)
+
+    def add(
+        self,
+        severity: Severity,
+        rule: str,
+        message: str,
+        remedy: str = "",
+        *,
+        file: str = "",
+        row: int | None = None,
+        column: str = "",
+        subject: str = "",
+        value: str = "",
+    ) -> None:
+        """Add one issue.
+
+        Parameters
+        ----------
+        severity : str
+            An error stops the run; a warning and a note say what was done.
+        rule : str
+            Which check found it.
+        message, remedy : str
+            What is wrong; what to do or what was done.
+        file, row, column, subject, value
+            Where, as far as that can be said; the header is row 1.
+        """
+        self.found.append(
+            {
+                "stage": self.stage,
+                "severity": severity,
+                "rule": rule,
+                "file": file,
+                "row": row,
+                "column": printable(column),
+                "subject": printable(subject),
+                "value": printable(value),
+                "message": message,
+                "remedy": remedy,
+            }
+        )
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything found is an error."""
+        return any(issue["severity"] == "error" for issue in self.found)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the issue log as its table; what was found twice stands once."""
+        import pandas as pd
+
+        if not self.found:
+            return empty(ISSUES)
+        frame = pd.DataFrame(self.found).astype({"row": "Int64"})
+        return conform(frame.drop_duplicates(list(ISSUES.key)), ISSUES)
+
+
+def lines_of(issues: pd.DataFrame) -> list[str]:
+    """Return issues as text, one line each.
+
+    Examples
+    --------
+    >>> log = IssueLog()
+    >>> log.add("error", "range", "7 is above 6.", file="a.csv", row=2, column="x")
+    >>> lines_of(log.frame())
+    ['a.csv, row 2, column x: 7 is above 6.']
+    """
+    lines = []
+    for issue in issues.to_dict("records"):
+        place = [str(issue["file"])] if issue["file"] else []
+        if issue["row"] == issue["row"] and issue["row"] is not None:
+            place.append(f"row {issue['row']}")
+        for name in ("column", "subject"):
+            if issue[name]:
+                place.append(f"{name} {issue[name]}")
+        remedy = f" {issue['remedy']}" if issue["remedy"] else ""
+        lines.append(f"{', '.join(place)}: {issue['message']}{remedy}")
+    return lines
+
+
+def printable(text: str) -> str:
+    r"""Return text with control and other invisible characters spelled out, cut short.
+
+    Examples
+    --------
+    >>> printable(chr(7) + "x")
+    '\\x07x'
+    """
+    if len(text) > 2 * _SHOWN:
+        text = text[: 2 * _SHOWN - 3] + "..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def quoted(text: str) -> str:
+    """Return a value as it stands in a message: quoted, printable, cut short."""
+    shown = printable(text)
+    return f"'{shown[: _SHOWN - 3]}...'" if len(shown) > _SHOWN else f"'{shown}'"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean ...?' with the nearest known name, or ''."""
+    near = get_close_matches(name, [k for k in known if k], n=1)
+    return f" Did you mean {quoted(near[0])}?" if near else ""

@@ -1,0 +1,1 @@
+"""One self-contained HTML file per study: every display, every number traceable."""

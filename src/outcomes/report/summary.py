@@ -1,0 +1,200 @@
+"""The study in words: what was asked, of whom, when, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outcomes.instruments.registry import instrument
+from outcomes.report.collect import Display
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    AnyAnalysis,
+    ChangeEndpoint,
+    Endpoint,
+    Estimand,
+    ResponseEndpoint,
+    StatusEndpoint,
+    Study,
+    ThresholdEndpoint,
+)
+
+_DESIGN = {
+    "parallel": "parallel-group, randomised",
+    "single-arm": "single-arm",
+}
+_STRATEGY = {
+    "treatment-policy": "values after it are used as observed",
+    "hypothetical": "values after it are set aside, as if it had not happened",
+    "composite": "counts as not having reached the endpoint",
+}
+_QUESTION = {
+    "disposition": "disposition",
+    "baseline": "baseline characteristics",
+    "missingness": "missing data",
+    "change": "change from baseline",
+    "distribution": "distribution of change",
+    "responders": "yes/no endpoints",
+    "predicts-outcome": "prediction of change",
+}
+_ORIGIN = {"first-dose": "first dose", "randomisation": "randomisation"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A term and what it means."""
+
+    term: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisitLine:
+    """One visit of the schedule."""
+
+    label: str
+    day: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisLine:
+    """One analysis, its label and its displays."""
+
+    title: str
+    question: str
+    label: str
+    displays: tuple[Display, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything the first section of the report says."""
+
+    facts: tuple[Entry, ...]
+    arms: tuple[Entry, ...]
+    visits: tuple[VisitLine, ...]
+    day_one: str
+    populations: tuple[Entry, ...]
+    endpoints: tuple[Entry, ...]
+    estimands: tuple[Entry, ...]
+    analyses: tuple[AnalysisLine, ...]
+
+
+def summary_of(spec: Study, displays: list[Display]) -> Summary:
+    """Put a study into words.
+
+    Parameters
+    ----------
+    spec : Study
+        The study.
+    displays : list of Display
+        What there is to link to.
+    """
+    info = spec.study
+    return Summary(
+        facts=(
+            Entry("Study", info.id),
+            Entry("Compound", info.compound),
+            Entry("Indication", info.indication),
+            Entry("Design", f"{_DESIGN[info.design]}, {_arms(len(spec.arms))}"),
+        ),
+        arms=tuple(
+            Entry(arm.label, _role(arm.active, arm.control)) for arm in spec.arms
+        ),
+        visits=tuple(
+            VisitLine(
+                visit.label,
+                _day(visit.day),
+                f"{_day(visit.window[0])} to {_day(visit.window[1])}"
+                if visit.window
+                else "",
+            )
+            for visit in spec.visits
+        ),
+        day_one=_ORIGIN[spec.origin],
+        populations=tuple(Entry(*item) for item in spec.populations.items()),
+        endpoints=tuple(
+            Entry(endpoint.label or id.replace("_", " "), _endpoint(spec, endpoint))
+            for id, endpoint in spec.endpoints.items()
+        ),
+        estimands=tuple(
+            Entry(estimand.label or estimand.id, _estimand(spec, estimand))
+            for estimand in spec.estimands
+        ),
+        analyses=tuple(_analysis(analysis, displays) for analysis in spec.analyses),
+    )
+
+
+def _arms(count: int) -> str:
+    return "one arm" if count == 1 else f"{count} arms"
+
+
+def _role(active: bool, control: bool) -> str:
+    if control:
+        return "control"
+    return "active" if active else ""
+
+
+def _day(day: int) -> str:
+    return str(day).replace("-", "\u2212")
+
+
+def _score(endpoint: Endpoint) -> str:
+    if isinstance(endpoint, AllOfEndpoint):
+        return ""
+    definition = instrument(endpoint.instrument)
+    score = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
+    return f"{score.label} ({definition.title})"
+
+
+def _endpoint(spec: Study, endpoint: Endpoint) -> str:
+    match endpoint:
+        case ChangeEndpoint():
+            return f"change from baseline in the {_score(endpoint)}"
+        case ResponseEndpoint():
+            least = "more than" if endpoint.strict else "at least"
+            size = (
+                f"{endpoint.reduction}%"
+                if endpoint.reduction is not None
+                else f"{endpoint.points} points"
+            )
+            return f"reduction by {least} {size} of the {_score(endpoint)}"
+        case ThresholdEndpoint():
+            if endpoint.at_most is not None:
+                return f"{endpoint.at_most:g} or less on the {_score(endpoint)}"
+            return f"{endpoint.at_least:g} or more on the {_score(endpoint)}"
+        case StatusEndpoint():
+            state = "met" if endpoint.equals == "Y" else "not met"
+            return f"{_score(endpoint)}: {state}"
+        case AllOfEndpoint():
+            names = [
+                spec.endpoints[id].label or id.replace("_", " ") for id in endpoint.of
+            ]
+            return f"all of: {', '.join(names)}"
+
+
+def _estimand(spec: Study, estimand: Estimand) -> str:
+    endpoint = spec.endpoints[estimand.endpoint]
+    name = endpoint.label or estimand.endpoint.replace("_", " ")
+    words = f"{name}, in {estimand.population}"
+    events = [
+        f"rescue medication by the {event.strategy} strategy"
+        f" ({_STRATEGY[event.strategy]})"
+        for event in estimand.intercurrent_events
+    ]
+    return "; ".join([words, *events])
+
+
+def _analysis(analysis: AnyAnalysis, displays: list[Display]) -> AnalysisLine:
+    own = tuple(display for display in displays if display.analysis == analysis.id)
+    planned = (
+        all(display.label == "PRE-SPECIFIED" for display in own)
+        if own
+        else analysis.prespecified
+    )
+    return AnalysisLine(
+        title=analysis.title or analysis.id,
+        question=_QUESTION[analysis.question],
+        label="PRE-SPECIFIED" if planned else "EXPLORATORY",
+        displays=own,
+    )

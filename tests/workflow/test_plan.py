@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from shared import ROOT
+
+from outcomes.plan import STAGES, Job, Plan
+
+STUDIES = sorted((ROOT / "data").glob("*/study.yaml"))
+
+
+def plan_after(tmp_path: Path, change: Any) -> Plan:
+    content = yaml.safe_load(STUDIES[0].read_text("utf-8"))
+    change(content)
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return Plan.of(path, STUDIES[0].parent)
+
+
+def changed(before: Plan, after: Plan) -> set[str]:
+    """Name the jobs whose own parameters differ."""
+    old = {job.name: job for job in before.jobs}
+    return {job.name for job in after.jobs if old.get(job.name) != job}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan.of(STUDIES[0])
+
+
+def test_both_embedded_trials_are_there() -> None:
+    assert [path.parent.name for path in STUDIES] == ["mdma-ptsd", "psilocybin-trd"]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+def test_every_input_of_a_job_is_made_by_an_earlier_one(path: Path) -> None:
+    jobs = Plan.of(path).jobs
+    assert len(jobs) > 20
+    assert {job.stage for job in jobs} == set(STAGES)
+    made: set[str] = set()
+    for job in jobs:
+        assert set(job.inputs) <= made, job.name
+        assert not made & set(job.outputs), job.name
+        assert job.outputs, job.name
+        made |= set(job.outputs)
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names)
+
+
+def test_the_raw_files_are_inputs_of_ingest_only_and_of_the_manifest(
+    plan: Plan,
+) -> None:
+    assert len(plan.job("ingest").raw) > 5
+    assert {job.stage for job in plan.jobs if job.raw} == {"ingest", "manifest"}
+
+
+def test_file_names_are_safe_everywhere(plan: Plan) -> None:
+    outputs = [file for job in plan.jobs for file in job.outputs]
+    assert len({file.lower() for file in outputs}) == len(outputs)
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-_./")
+    assert all(set(file) <= allowed for file in outputs)
+
+
+def _edit_analysis(content: dict[str, Any]) -> None:
+    found = next(a for a in content["analyses"] if a["id"] == "primary")
+    found["conf_level"] = 0.9
+
+
+def test_editing_an_analysis_touches_it_and_what_shows_it(
+    plan: Plan, tmp_path: Path
+) -> None:
+    touched = changed(plan, plan_after(tmp_path, _edit_analysis))
+    shown = {job.name for job in plan.jobs if "ard/primary.parquet" in job.inputs}
+    assert "analyse/primary" in touched
+    assert {name for name in touched if name.startswith("analyse")} == {
+        "analyse/primary"
+    }
+    assert touched <= shown | {"analyse/primary", "report", "manifest", "accept"}
+
+
+def test_editing_a_label_of_a_display_touches_no_analysis(
+    plan: Plan, tmp_path: Path
+) -> None:
+    id = plan.ids("display")[0]
+
+    def edit(content: dict[str, Any]) -> None:
+        content["displays"] = [{"id": id, "title": "Another title"}]
+
+    touched = changed(plan, plan_after(tmp_path, edit))
+    assert f"display/{id}" in touched
+    assert not {name for name in touched if name.startswith(("analyse", "derive"))}
+
+
+def test_editing_an_endpoint_touches_derive_and_not_ingest(
+    plan: Plan, tmp_path: Path
+) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        for endpoint in content["endpoints"].values():
+            if endpoint["kind"] == "response":
+                endpoint["strict"] = True
+
+    touched = changed(plan, plan_after(tmp_path, edit))
+    assert "derive" in touched
+    assert "ingest" not in touched
+    assert "analyse/primary" not in touched
+
+
+def test_the_command_of_a_job_names_its_files(plan: Plan) -> None:
+    job: Job = plan.job("analyse", "primary")
+    words = job.command(Path("data/x/study.yaml"), Path("results/x"))
+    assert words == [
+        "analyse",
+        "data/x/study.yaml",
+        "primary",
+        "--adam",
+        "results/x/adam",
+        "--out",
+        "results/x/ard",
+    ]
