@@ -55,7 +55,10 @@ def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
     """
     dm = tables["dm"].sort_values("USUBJID").set_index("USUBJID", drop=False)
     dm = dm.rename_axis(None)
-    get = {name: tables.get(name, empty(schema)) for name, schema in TABLES.items()}
+
+    def get(name: str) -> Frame:
+        return tables[name] if name in tables else empty(TABLES[name])
+
     out = dm[
         [
             *("STUDYID", "USUBJID", "SUBJID", "SITEID", "AGE", "SEX", "RACE", "ETHNIC"),
@@ -65,23 +68,23 @@ def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
 
     planned = planned_arm(spec, dm)
     randomised = planned["RANDFL"] == "Y"
-    exposed = exposure(spec, get["ex"], dm.index)
-    actual, notes = actual_arm(spec, dm, get["ex"], planned, exposed["TRTFL"])
+    exposed = exposure(spec, get("ex"), dm.index)
+    actual, notes = actual_arm(spec, dm, get("ex"), planned, exposed["TRTFL"])
     for part in (planned, exposed, actual):
         out[part.columns] = part
 
-    notes += _milestones(spec, dm, get["ds"], get["qs"], out, randomised)
-    out["STRATAR"], more = strata(spec, dm, get["suppdm"], randomised)
+    notes += _milestones(spec, dm, get("ds"), get("qs"), out, randomised)
+    out["STRATAR"], more = strata(spec, dm, get("suppdm"), randomised)
     notes += more
     out["NMAJDEV"] = major_deviations(
-        get["dv"], dm.index, present=spec.sources.dv is not None
+        get("dv"), dm.index, present=spec.sources.dv is not None
     )
     since = out["TRTSDT"].where(out["TRTSDT"] != "", out["RANDDT"])
-    out["RESCDT"], more = rescue_dates(get["cm"], since.where(randomised, ""))
+    out["RESCDT"], more = rescue_dates(get("cm"), since.where(randomised, ""))
     notes += more
     out["SITEGR1"], more = pool_sites(out["SITEID"], randomised, spec.sites)
     notes += more
-    extra = covariates(spec, get["suppdm"], dm.index)
+    extra = covariates(spec, get("suppdm"), dm.index)
     out[extra.columns] = extra
     frame = add_flags(spec.populations, conform(out, ADSL))
     return Derivation(frame, notes)

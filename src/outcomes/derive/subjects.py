@@ -100,10 +100,11 @@ def _as_text(values: pd.Series[Any]) -> pd.Series[Any]:
     """Return values as text; whole numbers without a decimal point."""
     if values.dtype.kind not in "iuf":
         return values.astype("str")
-    texts = [f"{v:g}" for v in values.dropna()]
-    out = values.astype("str").where(values.notna(), "")
-    out[values.notna()] = texts
-    return out
+    import pandas as pd
+
+    numbers = values.astype("float64").tolist()
+    texts = [f"{number:g}" if number == number else "" for number in numbers]
+    return pd.Series(texts, index=values.index, dtype="str")
 
 
 def major_deviations(

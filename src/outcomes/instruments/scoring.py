@@ -43,7 +43,8 @@ class Answers:
     """Answers as whole numbers, with what may stand where there is none.
 
     Columns are the items of the definition in its order. ``value`` has reversed items
-    turned and holds 0 where ``given`` is false; ``never`` marks items that do not apply.
+    turned and holds 0 where ``given`` is false; ``never`` marks items that do not
+    apply.
     """
 
     value: IntArray

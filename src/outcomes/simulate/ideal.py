@@ -36,9 +36,7 @@ def sample(preset: Preset, streams: Streams, n: int) -> Candidates:
     found = 0
     for batch in range(50):
         day = rng.integers(0, preset.conduct.enrolment_days, n)
-        people = draw_candidates(
-            preset, Streams(streams.seed * 50 + batch + 1), day, raters
-        )
+        people = draw_candidates(preset, streams.branch(f"batch {batch}"), day, raters)
         people = people.take(np.flatnonzero(people.eligible))
         chosen.append(people)
         found += len(people.severity)

@@ -69,7 +69,7 @@ def realised(preset: Preset, seed: int) -> dict[str, Any]:
     treats them (treatment policy: rescue as it happens), once without rescue
     (hypothetical).
     """
-    streams = Streams(seed)
+    streams = Streams(seed).branch("ideal")
     people = sample(preset, streams, SUBJECTS)
     found: dict[str, Any] = {"n_per_arm": SUBJECTS}
     policies = {"treatment_policy": True, "without_rescue": False}

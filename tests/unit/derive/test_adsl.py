@@ -107,8 +107,10 @@ def test_randomisation_date_is_that_of_dm_else_of_ds() -> None:
     sdtm = tables(
         dm=[subject("A"), subject("B", RANDDTC=""), subject("C", "SCRNFAIL")],
         ds=[
-            event("A", "RANDOMIZED", date="2024-03-06") | {"DSCAT": "PROTOCOL MILESTONE"},
-            event("B", "Randomised", date="2024-03-07") | {"DSCAT": "PROTOCOL MILESTONE"},
+            event("A", "RANDOMIZED", date="2024-03-06")
+            | {"DSCAT": "PROTOCOL MILESTONE"},
+            event("B", "Randomised", date="2024-03-07")
+            | {"DSCAT": "PROTOCOL MILESTONE"},
             event("C", "RANDOMIZED"),
         ],
     )

@@ -18,7 +18,13 @@ def test_the_day_before_day_1_is_day_minus_1(date: str, day: int) -> None:
 
 
 def test_days_between_study_days_count_no_day_0() -> None:
-    assert difference([1, -1, -3, 8, 8], [-1, 1, -1, 8, 5]).tolist() == [1, -1, -2, 0, 3]
+    assert difference([1, -1, -3, 8, 8], [-1, 1, -1, 8, 5]).tolist() == [
+        1,
+        -1,
+        -2,
+        0,
+        3,
+    ]
 
 
 def test_difference_is_that_of_the_dates() -> None:

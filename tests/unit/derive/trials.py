@@ -197,9 +197,9 @@ def _spread(total: int, items: int, highest: int) -> list[int]:
 def tables(**given: Sequence[Mapping[str, Any]]) -> dict[str, Frame]:
     """Return SDTM tables; a list of lists of rows (administrations) is flattened."""
     out = {}
-    for name in TABLES:
+    for name, entries in given.items():
         rows: list[Mapping[str, Any]] = []
-        for entry in given.get(name, []):
+        for entry in entries:
             rows += entry if isinstance(entry, list) else [entry]
         out[name] = table(name, rows)
     return out

@@ -43,7 +43,7 @@ def draw_courses(chart: CoursesChart) -> Figure:
     span = WIDTH - left - _RIGHT - 0.3
     positions, scale, labels = _axis(ticks, span)
     label_lines = max(label.count("\n") + 1 for label in labels)
-    below = 0.5 + 0.15 * label_lines + 0.22 + sum(0.06 + 0.14 * n for n in lines)
+    below = 0.4 + 0.15 * label_lines + 0.18 + sum(0.06 + 0.14 * n for n in lines)
     legend = 0.35 + 0.19 * (len(names) // 2)
     height = _PANEL + below + legend
     figure = canvas(height)

@@ -12,6 +12,7 @@ from outcomes.displays.description import (
     RowGroup,
     text,
 )
+from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, PERCENT, SD, number, with_brackets
 from outcomes.displays.words import endpoint_of, lower_is_better, score_label
 from outcomes.study.spec import OfEndpoint
@@ -67,6 +68,16 @@ def _hint(context: Context) -> str:
     return "Right of zero is a rise of the score."
 
 
+def _get(context: Context, term: str, statistic: str, arm: str) -> Result | None:
+    visit = getattr(context.analysis, "visit", "")
+    return context.results.get(term, statistic, visit=visit, arm=arm)
+
+
+def _point(context: Context, statistic: str, arm: str, level: str) -> Result | None:
+    visit = getattr(context.analysis, "visit", "")
+    return context.results.get("ecdf", statistic, visit=visit, arm=arm, level=level)
+
+
 def _levels(context: Context, arm: str) -> list[str]:
     return context.results.levels("ecdf", arm=arm)
 
@@ -74,11 +85,11 @@ def _levels(context: Context, arm: str) -> list[str]:
 def _steps(context: Context, arm: str) -> Steps:
     points = []
     for level in _levels(context, arm):
-        x = context.results.get("ecdf", "x", arm=arm, level=level)
-        y = context.results.get("ecdf", "y", arm=arm, level=level)
+        x = _point(context, "x", arm, level)
+        y = _point(context, "y", arm, level)
         if x is not None and y is not None and None not in (x.value, y.value):
             points.append((float(x.value or 0.0), float(y.value or 0.0)))
-    n = number(context.results.get("observed-change", "n", arm=arm), COUNT)
+    n = number(_get(context, "observed-change", "n", arm), COUNT)
     return Steps(
         name=f"{context.arm_label(arm)} (n = {n.text})",
         look=context.looks[arm],
@@ -91,9 +102,7 @@ def _alt(context: Context) -> str:
     medians = [
         f"{arm.label} {median.text}"
         for arm in context.spec.arms
-        for median in [
-            number(context.results.get("observed-change", "median", arm=arm.id), MEAN)
-        ]
+        for median in [number(_get(context, "observed-change", "median", arm.id), MEAN)]
     ]
     return (
         f"Step chart of the cumulative percentage of subjects by change from baseline"
@@ -104,14 +113,14 @@ def _alt(context: Context) -> str:
 
 def _numbers(context: Context) -> Grid:
     """Give the summary by arm, then every step of each line."""
-    get = context.results.get
     groups = []
+    digits = 0 if _whole(context) else 1
     for arm in context.spec.arms:
-        n = number(get("observed-change", "n", arm=arm.id), COUNT)
-        mean = number(get("observed-change", "mean", arm=arm.id), MEAN)
-        sd = number(get("observed-change", "sd", arm=arm.id), SD)
-        median = number(get("observed-change", "median", arm=arm.id), MEAN)
-        missing = number(get("observed-change", "n_missing", arm=arm.id), COUNT)
+        n = number(_get(context, "observed-change", "n", arm.id), COUNT)
+        mean = number(_get(context, "observed-change", "mean", arm.id), MEAN)
+        sd = number(_get(context, "observed-change", "sd", arm.id), SD)
+        median = number(_get(context, "observed-change", "median", arm.id), MEAN)
+        missing = number(_get(context, "observed-change", "n_missing", arm.id), COUNT)
         summary = [
             Row(text("n"), (n,), 1, wide=True),
             Row(text("Missing"), (missing,), 1, wide=True),
@@ -121,11 +130,8 @@ def _numbers(context: Context) -> Grid:
         rows = [row for row in summary if row.cells[0].result_ids]
         for place, level in enumerate(_levels(context, arm.id), start=1):
             cells = (
-                number(
-                    get("ecdf", "x", arm=arm.id, level=level),
-                    0 if _whole(context) else 1,
-                ),
-                number(get("ecdf", "y", arm=arm.id, level=level), PERCENT),
+                number(_point(context, "x", arm.id, level), digits),
+                number(_point(context, "y", arm.id, level), PERCENT),
             )
             rows.append(Row(text(f"Step {place}"), cells, 1))
         groups.append(RowGroup(tuple(rows), text(arm.label)))

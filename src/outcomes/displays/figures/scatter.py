@@ -13,6 +13,7 @@ from outcomes.displays.description import (
     RowGroup,
     text,
 )
+from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
     CORRELATION,
     COUNT,
@@ -67,11 +68,18 @@ def _axes(context: Context) -> tuple[str, str]:
     return x, f"Change from baseline in {score} at {visit}"
 
 
+def _get(
+    context: Context, term: str, statistic: str, arm: str, level: str = ""
+) -> Result | None:
+    visit = _analysis(context).visit
+    return context.results.get(term, statistic, visit=visit, arm=arm, level=level)
+
+
 def _pairs(context: Context, term: str, arm: str) -> tuple[tuple[float, float], ...]:
     pairs = []
     for level in context.results.levels(term, arm=arm):
-        x = context.results.get(term, "x", arm=arm, level=level)
-        y = context.results.get(term, "y", arm=arm, level=level)
+        x = _get(context, term, "x", arm, level)
+        y = _get(context, term, "y", arm, level)
         if x is None or y is None or x.value is None or y.value is None:
             continue
         pairs.append((x.value, y.value))
@@ -79,7 +87,7 @@ def _pairs(context: Context, term: str, arm: str) -> tuple[tuple[float, float], 
 
 
 def _cloud(context: Context, arm: str) -> Cloud:
-    n = number(context.results.get("analysed", "n", arm=arm), COUNT)
+    n = number(_get(context, "analysed", "n", arm), COUNT)
     return Cloud(
         name=f"{context.arm_label(arm)} (n = {n.text})",
         look=context.looks[arm],
@@ -98,7 +106,7 @@ def _caption(context: Context) -> str:
 
 
 def _slope_text(context: Context, arm: str) -> str:
-    slope = number(context.results.get("slope", "estimate", arm=arm), _SLOPE)
+    slope = number(_get(context, "slope", "estimate", arm), _SLOPE)
     return slope.text
 
 
@@ -123,7 +131,7 @@ def _numbers(context: Context) -> Grid:
         ):
             cells = tuple(
                 number(
-                    context.results.get("points", axis, arm=arm.id, level=level),
+                    _get(context, "points", axis, arm.id, level),
                     PERCENT,
                 )
                 for axis in ("x", "y")
@@ -137,7 +145,7 @@ def _numbers(context: Context) -> Grid:
 
 def _summary(context: Context, arm: str) -> list[Row]:
     def get(term: str, statistic: str, digits: int) -> Cell:
-        return number(context.results.get(term, statistic, arm=arm), digits)
+        return number(_get(context, term, statistic, arm), digits)
 
     rows = [
         ("n", get("analysed", "n", COUNT)),
@@ -148,7 +156,7 @@ def _summary(context: Context, arm: str) -> list[Row]:
                 get("slope", "conf_low", _SLOPE), get("slope", "conf_high", _SLOPE)
             ),
         ),
-        ("p value of slope", p_value(context.results.get("slope", "p_value", arm=arm))),
+        ("p value of slope", p_value(_get(context, "slope", "p_value", arm))),
         ("Partial correlation", get("partial-correlation", "estimate", CORRELATION)),
     ]
     return [

@@ -79,7 +79,8 @@ def _get(
     context: Context, term: str, statistic: str, place: tuple[str, str]
 ) -> Result | None:
     arm, method = place
-    return context.results.get(term, statistic, arm=arm, method_id=method)
+    visit = getattr(context.analysis, "visit", "")
+    return context.results.get(term, statistic, visit=visit, arm=arm, method_id=method)
 
 
 def _slope(context: Context, several: bool) -> tuple[Row, ...]:
