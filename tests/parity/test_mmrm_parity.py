@@ -294,8 +294,8 @@ def test_antidepressant_trial_gives_the_published_differences(
     ):
         assert frame.estimate[visit] == pytest.approx(estimate, abs=printed)
         assert frame.std_error[visit] == pytest.approx(std_error, abs=printed)
-    # Published 150.11 and 0.01314, from a run that stopped early; see
-    # docs/validation/differences.md, 5. At the optimum they are these.
+    # Quoted as 150.11 and 0.01314; at the optimum they are those of the last two lines
+    # (docs/validation/differences.md, 5).
     assert frame.df[7] == pytest.approx(150.11, rel=1e-4)
     assert frame.p_value[7] == pytest.approx(0.01314, rel=5e-4)
     assert frame.df[7] == pytest.approx(150.10176, abs=1e-5)

@@ -69,7 +69,7 @@ def test_the_same_call_gives_the_same_bytes(trial: Trial) -> None:
 
 
 def test_names_of_arms_and_subjects_do_not_matter(trial: Trial) -> None:
-    data, covariance, fit = trial
+    data, covariance, _ = trial
     names = {"placebo": "zzz", "low": "b", "high": "a"}
     renamed = data.assign(
         arm=data["arm"].map(names), subject=data["subject"].str[::-1] + "x"

@@ -8,15 +8,14 @@ from outcomes.analyses.describe import QUANTILES, share, summary
 from outcomes.analyses.selection import (
     Cohort,
     at_parameter,
-    baseline_paramcd,
     baseline_values,
     cohort,
     in_words,
+    paramcd_of,
 )
 from outcomes.ard.rows import ArdRows
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError, one_of
-from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.spec import BaselineCharacteristics, Study
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ def analyse(
     spec : Study
         The study.
     analysis : BaselineCharacteristics
-        The analysis. ``scores`` are endpoints (the score behind them is described) or
-        scores of an instrument.
+        The analysis. ``scores`` are endpoints; the score behind them is described.
     adsl, adqs : DataFrame
         The datasets.
     ard : ArdRows
@@ -51,7 +49,7 @@ def analyse(
     Raises
     ------
     DataError
-        If a variable or score does not exist.
+        If a variable is no column of ADSL, or a score has no record.
     """
     population = analysis.population or ""
     people = cohort(spec, population, adsl)
@@ -71,9 +69,9 @@ def analyse(
         else:
             _categorical(people, name, ard)
     for score in analysis.scores:
-        paramcd, endpoint = _score(spec, adqs, score, f"{analysis.id}.scores")
+        paramcd = paramcd_of(spec, score)
         records = at_parameter(adqs, paramcd)
-        here = ard.at(endpoint=endpoint, visit=visit.id, time=visit.day)
+        here = ard.at(endpoint=score, visit=visit.id, time=visit.day)
         label = f"{records['PARAM'].iloc[0]} at baseline"
         here.add("label", term=paramcd, text=label, n_subjects=len(people.subjects))
         _numeric(people, baseline_values(records), paramcd, here)
@@ -101,24 +99,3 @@ def _categorical(people: Cohort, term: str, ard: ArdRows) -> None:
             ard.add_all(
                 counts, arm=arm, term=term, level=level, n_subjects=len(subjects)
             )
-
-
-def _score(spec: Study, adqs: Frame, name: str, where: str) -> tuple[str, str]:
-    """Return parameter and endpoint of an entry of ``scores``."""
-    if name in spec.endpoints:
-        return baseline_paramcd(spec, name), name
-    known = {
-        (id, score): definition.paramcd
-        for id in sorted(set(adqs["PARCAT1"]) & set(instrument_ids()))
-        for score, definition in instrument(id).scores.items()
-    }
-    found = [code for (_, score), code in known.items() if score == name]
-    if not found:
-        scores = [*spec.endpoints, *dict.fromkeys(score for _, score in known)]
-        raise DataError(one_of(name, scores, name=where))
-    if len(found) > 1:
-        owners = ", ".join(id for id, score in known if score == name)
-        raise DataError(
-            f"{where}: '{name}' is a score of {owners}; name an endpoint of one."
-        )
-    return found[0], ""

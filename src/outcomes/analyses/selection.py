@@ -10,7 +10,6 @@ from outcomes import __version__
 from outcomes.errors import DataError
 from outcomes.instruments.registry import instrument
 from outcomes.study.spec import (
-    AllOfEndpoint,
     ChangeEndpoint,
     Estimand,
     OfEndpoint,
@@ -169,23 +168,6 @@ def score_paramcd(name: str, score: str) -> str:
     if score in definition.scores:
         return definition.scores[score].paramcd
     return definition.derived[score].paramcd
-
-
-def baseline_paramcd(spec: Study, endpoint: str) -> str:
-    """Return the parameter whose baseline belongs to an endpoint.
-
-    Raises
-    ------
-    DataError
-        For an endpoint made of several others, which has none.
-    """
-    declared = spec.endpoints[endpoint]
-    if isinstance(declared, AllOfEndpoint):
-        raise DataError(
-            f"'{endpoint}' is made of several endpoints and has no baseline; name the "
-            "score of one of them."
-        )
-    return score_paramcd(declared.instrument, declared.score)
 
 
 def post_baseline(spec: Study) -> list[Visit]:

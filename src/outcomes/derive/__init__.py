@@ -45,13 +45,13 @@ def derive_study(study: StudyFile, sdtm: Path, out: Path) -> None:
 
 def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
     """Derive one row per subject. See `outcomes.derive.adsl.derive_adsl`."""
-    from outcomes.derive import adsl
+    from outcomes.derive.adsl import derive_adsl as derive
 
-    return adsl.derive_adsl(spec, tables)
+    return derive(spec, tables)
 
 
 def derive_adqs(spec: Study, tables: Mapping[str, Frame], adsl: Frame) -> Derivation:
     """Derive one row per value. See `outcomes.derive.adqs.derive_adqs`."""
-    from outcomes.derive import adqs
+    from outcomes.derive.adqs import derive_adqs as derive
 
-    return adqs.derive_adqs(spec, tables, adsl)
+    return derive(spec, tables, adsl)

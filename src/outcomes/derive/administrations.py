@@ -41,10 +41,11 @@ def administrations(qs: Frame) -> Frame:
     out = rows[[*GROUP, *_SHARED]].drop_duplicates(ignore_index=True)
     torn = out.duplicated(GROUP)
     if torn.any():
+        named = out.loc[torn, "USUBJID"] + " " + out.loc[torn, "QSGRPID"]
         raise DataError(
             f"qs: {plural(int(torn.sum()), 'administration')} whose rows disagree on "
-            f"{', '.join(_SHARED[1:])} {first(out.loc[torn, 'QSGRPID'])}; each "
-            "administration is one sitting with one QSGRPID."
+            f"{', '.join(_SHARED[1:])} {first(named)}; each administration is one "
+            "sitting with one QSGRPID."
         )
     leading = rows.drop_duplicates(GROUP).reset_index(drop=True)
     out["sequence"] = leading["QSSEQ"].astype("int64")
@@ -67,7 +68,8 @@ def origins(spec: Study, adsl: Frame, admin: Frame) -> tuple[Frame, list[Note]]:
     frame : DataFrame
         By USUBJID: ``origin`` (days since 1970), ``before`` (the study day of first
         dose, else of randomisation: baseline is before it), ``dosed``, ``rescue``
-        (study day of the first rescue medication). Absent ones are NaN.
+        (study day of the first rescue medication), ``randomised``. Absent days are
+        NaN.
     notes : list of Note
         Who fell back on what.
     """
@@ -90,6 +92,7 @@ def origins(spec: Study, adsl: Frame, admin: Frame) -> tuple[Frame, list[Note]]:
             "before": study_day(reference, origin),
             "dosed": ~np.isnan(dose),
             "rescue": study_day(ordinals(by["RESCDT"]), origin),
+            "randomised": by["RANDFL"] == "Y",
         },
         index=by.index,
     )
@@ -147,13 +150,16 @@ def add_study_days(admin: Frame, days: Frame) -> tuple[Frame, list[Note]]:
     collected = out["QSDY"].astype("float64").to_numpy()
     out["ADY"] = np.where((out["ADT"] == "").to_numpy(), collected, counted)
     notes = []
-    unknown = out["ADY"].isna() & ~out["not_done"]
-    for instrument, rows in out[unknown].groupby("QSCAT", sort=True):
+    rows = out[out["ADY"].isna() & ~out["not_done"]]
+    inside = rows["USUBJID"].map(days["randomised"]).astype(bool)
+    for (instrument, randomised), own in rows.groupby(["QSCAT", inside], sort=True):
+        who = "randomised" if randomised else "not randomised"
         notes.append(
             Note(
                 "no-study-day",
-                f"{plural(len(rows), 'administration')} of {instrument} without a "
-                f"study day {first(rows['USUBJID'])}.",
+                f"{plural(len(own), 'administration')} of {instrument} without a "
+                f"study day in {plural(own['USUBJID'].nunique(), 'subject')} ({who}) "
+                f"{first(own['USUBJID'])}.",
                 remedy="ADY is null; the nominal visit counts",
                 file="adqs",
                 column="ADY",

@@ -134,7 +134,7 @@ def _refuse_repeats(definition: Instrument, rows: Frame, cell: NDArray[Any]) -> 
         return
     _, start = np.unique(cell, return_index=True)
     again = np.setdiff1d(np.arange(len(cell)), start)
-    named = rows["QSGRPID"].iloc[again]
+    named = (rows["USUBJID"] + " " + rows["QSGRPID"]).iloc[again]
     raise DataError(
         f"qs: {plural(len(again), 'answer')} of {definition.id} stand twice in one "
         f"administration {first(named)}."
@@ -154,7 +154,7 @@ def _score_items(
     scored = score_administrations(
         definition,
         answers[mask],
-        groups["QSGRPID"].tolist(),
+        (groups["USUBJID"] + " " + groups["QSGRPID"]).tolist(),
         spec.instruments.get(definition.id),
     )
     per_group = len(scored) // len(groups)

@@ -16,7 +16,12 @@ FIGURE_SPACE = "\u2007"
 
 
 def aligned(grid: Grid) -> Grid:
-    """Return the grid with the numbers of each column and make filled up."""
+    """Return the grid with the numbers of each column and make filled up.
+
+    Only where its rows are alike; under a mean, a confidence interval needs no filling.
+    """
+    if not grid.alike:
+        return grid
     groups = []
     for group in grid.groups:
         widths = _widths(group.rows)

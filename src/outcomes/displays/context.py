@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from outcomes.displays.catalogue import PlannedDisplay
-from outcomes.displays.description import Cell, Column, Grid, Heading, Row, RowGroup
+from outcomes.displays.description import (
+    Cell,
+    Column,
+    Grid,
+    Heading,
+    Row,
+    RowGroup,
+    joined,
+)
 from outcomes.displays.description import text as plain
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
@@ -67,7 +75,6 @@ class Context:
             if rows
             else self.analysis.prespecified
         )
-        population = population_of(self.spec, self.analysis)
         return Heading(
             id=self.display.id,
             analysis=self.display.analysis,
@@ -75,10 +82,19 @@ class Context:
             number=self.display.number,
             name=self.display.heading,
             title=self.display.title,
-            population=population_words(population) if population else "All subjects",
+            population=self._population,
             label="PRE-SPECIFIED" if planned else "EXPLORATORY",
             synthetic=self.spec.study.synthetic,
         )
+
+    @property
+    def _population(self) -> str:
+        """Whom the display is about: the populations of the ARD, in words."""
+        if self.analysis.question == "disposition":
+            return "All subjects of the study"
+        found = dict.fromkeys(row.population for row in self.results.rows)
+        ids = [id for id in found if id] or [population_of(self.spec, self.analysis)]
+        return "; ".join(population_words(id) for id in ids if id) or "All subjects"
 
     def failures(self) -> tuple[str, ...]:
         """Say why results are absent: where and what, one sentence each."""
@@ -149,7 +165,7 @@ def total_column(count: Cell | None) -> Column:
 def _with_count(label: str, count: Cell | None) -> Cell:
     if count is None:
         return plain(label)
-    return Cell((*plain(f"{label} (N = ").parts, *count.parts, *plain(")").parts))
+    return joined(f"{label} (N\u00a0=\u00a0", count, ")")
 
 
 def not_computed(columns: tuple[Column, ...], stub: str) -> Grid:

@@ -87,11 +87,16 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The body of a table: stub heading, columns and rows."""
+    """The body of a table: stub heading, columns and rows.
+
+    ``alike`` says that the rows of a column hold the same kind of numbers, so that a
+    writer lines up also what stands in brackets.
+    """
 
     stub: str
     columns: tuple[Column, ...]
     groups: tuple[RowGroup, ...]
+    alike: bool = False
 
     def cells(self) -> Iterable[Cell]:
         """Iterate over all cells with content, headings included."""

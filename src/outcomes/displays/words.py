@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outcomes.instruments.registry import instrument
+from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.spec import AllOfEndpoint, AnyAnalysis, OfEndpoint, Study
 
 _POPULATIONS = {
@@ -23,6 +23,7 @@ _COVARIANCES = {
     "cs": "compound symmetry",
     "ar1": "first-order autoregressive",
 }
+_SMALL = ("A", "AND", "BY", "FOR", "FROM", "IN", "OF", "OR", "THE", "TO", "WITH")
 
 
 def population_words(id: str) -> str:
@@ -85,6 +86,25 @@ def lower_is_better(spec: Study, id: str) -> bool:
     if isinstance(endpoint, AllOfEndpoint):
         return False
     return instrument(endpoint.instrument).direction == "higher-worse"
+
+
+def coded_words(term: str) -> str:
+    """Write a coded term in capitals as words; what is not in capitals stays.
+
+    Names of instruments keep their capitals: 'MADRS Criterion Not Met'.
+    """
+    if not term.isupper() or len(term) < 4:
+        return term
+    known = instrument_ids()
+    out = []
+    for place, word in enumerate(term.split(" ")):
+        if word in known:
+            out.append(word)
+        elif place and word in _SMALL:
+            out.append(word.lower())
+        else:
+            out.append("-".join(part.capitalize() for part in word.split("-")))
+    return " ".join(out)
 
 
 def _sentence_case(label: str) -> str:

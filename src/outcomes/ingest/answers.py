@@ -69,11 +69,9 @@ def read_answers(
             log=log,
         )
         value = np.where(broken, np.nan, value)
-        shifted = _coded_from_one(source, definition, sheet, value, low, high, log)
-    else:
-        shifted = np.zeros(value.shape, dtype=np.bool_)
+        _coded_from_one(source, definition, sheet, value, low, high, log)
     _report(
-        ((value < low) | (value > high)) & ~shifted,
+        (value < low) | (value > high),
         "out-of-range",
         lambda text, k: (
             f"{quoted(text)} is out of range: {names[k]} goes from "
@@ -122,20 +120,19 @@ def _coded_from_one(
     low: FloatArray,
     high: FloatArray,
     log: IssueLog,
-) -> BoolArray:
-    """Report, once, items that look coded one too high; return the cells that show it.
+) -> None:
+    """Report, once and beside the single answers, items that look coded one too high.
 
     That is: one above the maximum occurs, nothing beyond, and the minimum never does.
     """
-    none = np.zeros(value.shape, dtype=np.bool_)
     if not len(low):
-        return none
+        return
     (least, most), _ = Counter(zip(low, high, strict=True)).most_common(1)[0]
     alike = (low == least) & (high == most)
     seen = value[:, alike]
     above = (value == most + 1) & alike
     if not above.any() or (seen == least).any() or (seen > most + 1).any():
-        return none
+        return
     m, k = (int(index) for index in np.argwhere(above)[0])
     log.add(
         "error",
@@ -150,7 +147,6 @@ def _coded_from_one(
         subject=str(sheet.places.subject[m]),
         value=str(sheet.text[m, k]),
     )
-    return np.asarray(above, dtype=np.bool_)
 
 
 def _report(

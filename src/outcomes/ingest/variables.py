@@ -15,6 +15,8 @@ from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.study.spec import SubjectSource, TableSource
 
 _GIVEN = {"STUDYID", "SRCFILE", "SRCROW"}
+_CODED = {"ARMCD", "ACTARMCD"}
+"""Their values are checked against the study, whether a map has them or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def read_variables(
     values: dict[str, NDArray[Any]] = {}
     for name, column in source.columns.items():
         exchange = source.values.get(name)
-        if exchange is None:
-            text = cells.text(column)
+        if exchange is None or name in _CODED:
+            text = cells.text(column, exchange)
         else:
             where = f"sources.{schema.name}.values.{name}"
             text = cells.mapped(column, exchange, where=where)

@@ -169,6 +169,8 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
 
 
 def _given_rows(fit: Any, L: ArrayLike | None) -> FloatArray:
+    if not hasattr(fit, "aliased_mask"):
+        raise ModelError(f"joint_test: {type(fit).__name__} is not a fit it knows.")
     if L is None:
         raise ModelError("joint_test: give the rows to test, joint_test(fit, L).")
     rows = np.atleast_2d(np.asarray(L, dtype=float))

@@ -177,7 +177,13 @@ def declared_order(column: pd.Series, name: str, levels: Levels) -> tuple[Any, .
         return order
     if _is_categorical(column):
         return tuple(column.cat.categories)
-    return tuple(sorted(present))
+    try:
+        return tuple(sorted(present))
+    except TypeError as error:
+        raise ModelError(
+            f"{name!r} mixes types, so its levels have no order: {error}. Make it text,"
+            " or give levels."
+        ) from error
 
 
 def alias_columns(R: FloatArray) -> BoolArray:

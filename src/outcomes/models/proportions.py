@@ -103,8 +103,8 @@ def two_proportions(
     Examples
     --------
     >>> row = two_proportions(56, 70, 48, 80).iloc[0]
-    >>> round(row.conf_low, 4), round(row.conf_high, 4)
-    (0.0524, 0.3339)
+    >>> print(f"{row.estimate:.4f} ({row.conf_low:.4f}, {row.conf_high:.4f})")
+    0.2000 (0.0524, 0.3339)
     """
     import pandas as pd
 
@@ -160,7 +160,7 @@ def wilson(x: int, n: int, conf_level: float = 0.95) -> pd.DataFrame:
 
     Examples
     --------
-    >>> round(wilson(0, 10).loc[0, "conf_high"], 4)
+    >>> print(f"{wilson(0, 10).loc[0, 'conf_high']:.4f}")
     0.2775
     """
     import pandas as pd

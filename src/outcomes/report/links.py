@@ -37,6 +37,6 @@ def linked(html: str, known: AbstractSet[str], *, display: str) -> str:
                 f"{display}: the number {text} is of the result {result}, which is not"
                 " in the results; make the displays again."
             )
-        return f'<a class="value" href="#{result}" data-result-id="{result}">{text}</a>'
+        return f'<a class="value" href="#{result}">{text}</a>'
 
     return _VALUE.sub(link, html)

@@ -5,10 +5,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from trials import (
+    NO_YES_NO,
     Frame,
     Note,
     derive,
-    dose,
+    derive_records,
     madrs,
     one,
     rules,
@@ -23,12 +24,12 @@ def run(
     *records: Any, dm: Any = None, ex: Any = None, **changes: Any
 ) -> tuple[Frame, list[Note]]:
     """Return the MADRS totals of subject A, dosed on 2024-03-10 unless told."""
-    sdtm = tables(
-        dm=[subject("A")] if dm is None else dm,
-        ex=[dose("A")] if ex is None else ex,
-        qs=list(records),
-    )
-    _, adqs, notes = derive(study(**changes), sdtm)
+    spec = study(endpoints=NO_YES_NO, **changes)
+    if dm is None:
+        dosed = "A" if ex is None else ""
+        adqs, notes = derive_records(spec, records, {"A": "HIGH"}, dosed)
+    else:
+        _, adqs, notes = derive(spec, tables(dm=dm, ex=ex, qs=records))
     return adqs[adqs["PARAMCD"] == "MADRSTOT"].reset_index(drop=True), notes
 
 

@@ -9,6 +9,7 @@ from trials import (
     Frame,
     Note,
     derive,
+    derive_records,
     dose,
     madrs,
     not_done,
@@ -118,13 +119,8 @@ def test_status_compares_a_yes_no() -> None:
 
 def run(*records: Any, **changes: Any) -> tuple[Frame, list[Note]]:
     """Return ADQS of subjects A (dosed) and B (randomised only)."""
-    sdtm = tables(
-        dm=[subject("A"), subject("B", "LOW"), subject("S", "SCRNFAIL")],
-        ex=[dose("A")],
-        qs=list(records),
-    )
-    _, adqs, notes = derive(study(**changes), sdtm)
-    return adqs, notes
+    people = {"A": "HIGH", "B": "LOW", "S": "SCRNFAIL"}
+    return derive_records(study(**changes), records, people, "A")
 
 
 def test_decided_records_are_rows_and_all_else_is_filled_in() -> None:

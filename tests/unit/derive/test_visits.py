@@ -5,9 +5,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from trials import (
+    NO_YES_NO,
     Frame,
     Note,
     derive,
+    derive_records,
     dose,
     madrs,
     meq,
@@ -26,8 +28,8 @@ BASE = madrs("A", "BASE", 30, "2024-03-09")
 
 def run(*records: Any, **changes: Any) -> tuple[Frame, list[Note]]:
     """Return the scores of subject A, dosed on 2024-03-10, and the notes."""
-    sdtm = tables(dm=[subject("A")], ex=[dose("A")], qs=[BASE, *records])
-    _, adqs, notes = derive(study(**changes), sdtm)
+    spec = study(endpoints=NO_YES_NO, **changes)
+    adqs, notes = derive_records(spec, [BASE, *records], {"A": "HIGH"}, "A")
     return adqs[adqs["SRCDOM"] == "QS"].reset_index(drop=True), notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from outcomes.study import Study
 
 Frame = pd.DataFrame
 
+NO_YES_NO = {"c": {"kind": "change", "instrument": "MADRS", "score": "total"}}
+"""Endpoints of a study that is not about yes/no endpoints."""
 DOSE = "2024-03-10"
 RANDOMISED = "2024-03-05"
 
@@ -210,6 +213,25 @@ def derive(spec: Study, sdtm: dict[str, Frame]) -> tuple[Frame, Frame, list[Note
     adsl = derive_adsl(spec, sdtm)
     adqs = derive_adqs(spec, sdtm, adsl.frame)
     return adsl.frame, adqs.frame, [*adsl.notes, *adqs.notes]
+
+
+@cache
+def _adsl(people: tuple[tuple[str, str], ...], dosed: tuple[str, ...]) -> Frame:
+    dm = [subject(id, arm) for id, arm in people]
+    sdtm = tables(dm=dm, ex=[dose(id) for id in dosed])
+    return derive_adsl(study(), sdtm).frame
+
+
+def derive_records(
+    spec: Study, records: Sequence[Any], people: Mapping[str, str], dosed: Sequence[str]
+) -> tuple[Frame, list[Note]]:
+    """Return ADQS and its notes of plain subjects (id to arm), some dosed on `DOSE`.
+
+    ADSL is that of the default study, made once for the same people.
+    """
+    adsl = _adsl(tuple(people.items()), tuple(dosed))
+    adqs = derive_adqs(spec, tables(qs=records), adsl)
+    return adqs.frame, adqs.notes
 
 
 def one(frame: Frame, **where: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest_types import Trial
+from tiny_trial import Trial
 
 from outcomes.datasets.results import ISSUES
 from outcomes.datasets.sdtm import TABLES
@@ -202,9 +202,11 @@ def test_totals_are_rows_named_by_their_parameter(trial: Trial) -> None:
     del trial.spec["sources"]["ex"]
     common = {"file": "raw/all.csv", "instrument": "HAMD17", "subject": "id"}
     trial.spec["sources"]["qs"] = [
-        common | {"totals": {"total": "base"}, "at_visit": "BASELINE"}
+        common
+        | {"totals": {"total": "base"}, "at_visit": "BASELINE"}
         | {"rows": "distinct"},
-        common | {"totals": {"total": "score"}, "visit": "v", "day": "day"}
+        common
+        | {"totals": {"total": "score"}, "visit": "v", "day": "day"}
         | {"visit_values": {"7": "WEEK3"}},
     ]
     trial.raw["raw/all.csv"] = (
@@ -312,7 +314,7 @@ def test_decimal_comma_and_date_format(trial: Trial) -> None:
 
 def test_rows_are_counted_as_a_spreadsheet_does(trial: Trial) -> None:
     trial.raw["raw/subjects.csv"] = (
-        'subject_id,arm,actual_arm,age,sex,randomised,region\n'
+        "subject_id,arm,actual_arm,age,sex,randomised,region\n"
         '001,PSI,PSI,34,F,2024-01-10,"North\nWest"\n'
         "\n"
         " 002 , PBO ,PBO,41,M,2024-01-11,=1+1\n"
@@ -418,8 +420,8 @@ def test_with_an_error_nothing_is_written_and_all_are_listed(trial: Trial) -> No
         "study.yaml: 2 problems in the raw data",
         "  raw/madrs.csv, row 3, column madrs_01, subject 001: '9' is out of range: "
         "item 1 of MADRS goes from 0 to 6. Correct it in the source.",
-        "  raw/subjects.csv, row 3, column arm, subject 002: 'PBX' is no arm (PSI, PBO; "
-        "not randomised: SCRNFAIL). Did you mean 'PBO'? Correct it, or map it under "
+        "  raw/subjects.csv, row 3, column arm, subject 002: 'PBX' is no arm (PSI, PBO"
+        "; not randomised: SCRNFAIL). Did you mean 'PBO'? Correct it, or map it under "
         "sources.dm.values.ARMCD.",
     ]
     assert not out.exists()
@@ -428,7 +430,8 @@ def test_with_an_error_nothing_is_written_and_all_are_listed(trial: Trial) -> No
 def test_importing_the_stage_loads_no_scientific_package() -> None:
     code = (
         "import sys, outcomes.ingest, outcomes.ingest.read;"
-        "print([m for m in ('numpy', 'pandas', 'pyarrow', 'scipy') if m in sys.modules])"
+        "heavy = ('numpy', 'pandas', 'pyarrow', 'scipy');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

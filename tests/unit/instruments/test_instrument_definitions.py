@@ -53,7 +53,7 @@ def test_the_four_instruments_are_known_by_their_ids() -> None:
 
 
 def test_an_unknown_instrument_names_the_nearest() -> None:
-    with pytest.raises(SpecError, match="'CAPS5' is not known.*Did you mean 'CAPS-5'"):
+    with pytest.raises(SpecError, match=r"'CAPS5' is not known.*Did you mean 'CAPS-5'"):
         instrument("CAPS5")
 
 
@@ -231,9 +231,7 @@ def test_items_of_follows_what_a_yes_no_requires() -> None:
                     "case": {
                         "label": "Case",
                         "paramcd": "TINYTOT",
-                        "criteria": {
-                            "A": {"kind": "sum", "items": [1], "at_least": 1}
-                        },
+                        "criteria": {"A": {"kind": "sum", "items": [1], "at_least": 1}},
                     }
                 }
             },

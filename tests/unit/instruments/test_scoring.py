@@ -96,7 +96,9 @@ def test_meq30_total_is_not_the_mean_of_the_factors() -> None:
 
 def test_madrs_totals_are_whole_numbers() -> None:
     assert scored("MADRS", {1: 1}, rest=3).loc["total", "aval"] == 28
-    response = {(base, aval): 2 * aval <= base for base in (30, 31) for aval in (15, 16)}
+    response = {
+        (base, aval): 2 * aval <= base for base in (30, 31) for aval in (15, 16)
+    }
     assert response == {
         (30, 15): True,
         (30, 16): False,

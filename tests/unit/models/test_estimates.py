@@ -187,7 +187,7 @@ def test_limits_follow_the_level(fit: MmrmFit) -> None:
         (lambda f: emmeans(f, "arm", by="wek"), "Did you mean 'week'"),
         (lambda f: emmeans(f, "arm", by="arm"), "none of them in 'by'"),
         (lambda f: emmeans(f, []), "at least one factor"),
-        (lambda f: emmeans(f, "arm", weights="equl"), "Did you mean 'equal'"),
+        (lambda f: emmeans(f, "arm", weights="equals"), "Did you mean 'equal'"),
         (lambda f: emmeans(f, "arm", conf_level=95), "not between 0 and 1"),
         (lambda f: tidy(f, 1.0), "not between 0 and 1"),
         (lambda f: contrasts(emmeans(f, "arm")), "give one of reference"),
@@ -211,7 +211,7 @@ def test_limits_follow_the_level(fit: MmrmFit) -> None:
         (lambda f: joint_test(f, [[1.0, 2.0]]), "L has 2 columns"),
         (lambda f: joint_test(f, np.zeros((1, len(f.beta)))), "no row to test"),
         (lambda f: joint_test(emmeans(f, "arm"), [[1.0]]), "bring their own rows"),
-        (lambda f: joint_test("no fit", [[1.0]]), "is not a fit"),
+        (lambda _: joint_test("no fit", [[1.0]]), "is not a fit"),
     ],
 )
 def test_wrong_questions_are_answered(fit: MmrmFit, call: Any, says: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -39,3 +41,13 @@ def test_every_promised_name_is_there_and_is_what_its_module_defines() -> None:
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'fit_everything'"):
         models.fit_everything  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "examples"),
+    [("formula", 1), ("proportions", 3), ("mmrm.satterthwaite", 2)],
+)
+def test_examples_in_docstrings_are_right(module: str, examples: int) -> None:
+    result = doctest.testmod(import_module(f"outcomes.models.{module}"))
+    assert result.failed == 0
+    assert result.attempted == examples

@@ -120,18 +120,38 @@ def test_optimum_is_tight() -> None:
         assert 0 < record.iterations < 15
 
 
-def test_singular_covariance_is_returned_and_marked() -> None:
+def _repeated_visit() -> pd.DataFrame:
+    """Week 8 repeats week 4 in every subject, so their correlation is one."""
     data = make_trial(n=30, dropout=0.0, gaps=0.0)
-    twice = data["week"].isin([4, 8])
-    # Week 8 repeats week 4 in every subject, so their correlation is one.
     copied = data.loc[data["week"] == 4].assign(week=8)
-    data = pd.concat([data.loc[~twice | (data["week"] == 4)], copied])
-    fit = _fit(data, "change ~ arm*week")
+    return pd.concat([data.loc[data["week"] != 8], copied])
+
+
+def test_ladder_goes_on_from_a_fit_that_does_not_converge() -> None:
+    fit = _fit(_repeated_visit(), "change ~ arm*week", covariance=["us", "cs"])
+    assert fit.structure == "cs"
+    assert fit.convergence.converged
+    first, second = fit.convergence.ladder
+    assert (first.covariance, first.converged) == ("us", False)
+    assert "singular" in first.message
+    assert second.converged
+
+
+def test_where_no_step_converges_the_last_fit_comes_back_marked() -> None:
+    data = _repeated_visit()
+    fit = _fit(data, "change ~ arm*week", covariance=["us", "us"])
+    assert fit.convergence.status == "not-converged"
+    assert [s.converged for s in fit.convergence.ladder] == [False, False]
+
+
+def test_singular_covariance_is_returned_and_marked() -> None:
+    fit = _fit(_repeated_visit(), "change ~ arm*week")
     assert fit.convergence.status == "not-converged"
     assert any("singular" in message for message in fit.convergence.messages)
     table = tidy(fit)
     assert not glance(fit).loc[0, "converged"]
     assert not (table["estimate"] == 0).any()
+    assert table["estimate"].notna().all()
 
 
 # What was left out is counted
@@ -196,6 +216,25 @@ def test_a_visit_nobody_has_is_a_gap_under_ar1() -> None:
     assert with_gap.sigma[1, 2] == pytest.approx(with_gap.theta[0] * rho**2)
     assert with_gap.visits == (1, 2, 8)
     assert _fit(data, covariance="ar1").loglik != pytest.approx(with_gap.loglik)
+
+
+def test_a_single_arm_is_an_ordinary_case() -> None:
+    data = make_trial(arms=("only",))
+    fit = _fit(data, "change ~ base*week + arm*week")
+    assert fit.convergence.converged
+    frame = emmeans(fit, "arm", by="week").frame
+    plain = emmeans(_fit(data, "change ~ base*week"), "week").frame
+    np.testing.assert_allclose(frame["estimate"], plain["estimate"], rtol=1e-9)
+    assert any("one level 'only'" in m for m in fit.convergence.messages)
+
+
+def test_an_arm_without_an_outcome_is_named_and_counted() -> None:
+    data = make_trial(arms=("placebo", "low", "high"))
+    data.loc[data["arm"] == "low", "change"] = np.nan
+    fit = _fit(data)
+    assert "arm: no row used has level 'low'" in fit.convergence.messages
+    assert fit.excluded["change is missing"] == fit.n_excluded > 0
+    assert set(emmeans(fit, "arm").frame["arm"]) == {"placebo", "high"}
 
 
 # The fit is a record
@@ -304,6 +343,21 @@ def _with(**columns: Any) -> pd.DataFrame:
         (_with(change=lambda d: d["base"]), FORMULA, "without remainder"),
         (_with(change="many"), FORMULA, "'change' must be a column of numbers"),
         (_with(base=np.inf), FORMULA, "'base' has .* infinite"),
+        (
+            _with(arm=lambda d: [1, "a"] * (len(d) // 2) + [1] * (len(d) % 2)),
+            FORMULA,
+            "'arm' mixes types",
+        ),
+        (
+            make_trial().iloc[:, [0, 1, 3, 4, 4, 5]],
+            FORMULA,
+            "more than one column 'week'",
+        ),
+        (
+            make_trial().iloc[:, [0, 1, 1, 3, 4, 5]],
+            FORMULA,
+            "more than one column 'arm'",
+        ),
         (
             make_trial(n=2, gaps=0.0, dropout=0.0),
             FORMULA,

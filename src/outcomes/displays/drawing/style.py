@@ -100,10 +100,17 @@ def text_width(text: str, size: float = SIZE) -> float:
 
 
 def wrapped(text: str, columns: int) -> str:
-    """Break a text into lines at spaces; a word is never cut."""
-    return "\n".join(
-        textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
-    )
+    """Break a text at spaces into few lines of about one length; no word is cut."""
+
+    def lines(width: int) -> list[str]:
+        return textwrap.wrap(
+            text, width, break_long_words=False, break_on_hyphens=False
+        )
+
+    fewest = len(lines(columns))
+    while columns > 1 and len(lines(columns - 1)) == fewest:
+        columns -= 1
+    return "\n".join(lines(columns))
 
 
 def dash(look: Look) -> Any:
@@ -131,9 +138,11 @@ def legend_above(figure: Figure, handles: list[Any], names: list[str]) -> float:
     widest = max(text_width(name) for name in names) + 0.6
     columns = max(1, min(len(names), int((WIDTH - 0.2) / widest)))
     rows = -(-len(names) // columns)
+    # Matplotlib fills columns; people read rows.
+    order = [p for first in range(columns) for p in range(first, len(names), columns)]
     figure.legend(
-        handles,
-        names,
+        [handles[place] for place in order],
+        [names[place] for place in order],
         loc="upper left",
         bbox_to_anchor=(0.005, 1.0),
         ncols=columns,

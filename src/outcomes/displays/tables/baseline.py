@@ -9,6 +9,7 @@ from outcomes.displays.context import (
     total_column,
 )
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
+from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
     COUNT,
     PERCENT,
@@ -17,9 +18,12 @@ from outcomes.displays.numbers import (
     with_brackets,
     words,
 )
+from outcomes.displays.words import coded_words
 
 _STUB = "Characteristic"
+_MISSING = "Missing"
 _SEXES = {"F": "Female", "M": "Male", "U": "Unknown"}
+_YES_NO = {"Y": "Yes", "N": "No", "U": "Unknown"}
 
 
 def build(context: Context) -> Table:
@@ -36,7 +40,8 @@ def build(context: Context) -> Table:
     else:
         columns = (*arm_columns(context, counts), total_column(total))
         groups = tuple(_variable(context, term) for term in _terms(context))
-        grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
+        shown = tuple(group for group in groups if group.rows)
+        grid = Grid(_STUB, columns, shown, alike=True)
     notes = context.footnotes(
         grid,
         "Values are n (%) for categories; percentages are of the subjects of the arm"
@@ -73,8 +78,20 @@ def _terms(context: Context) -> list[str]:
     return sorted(found, key=place)
 
 
+def _get(
+    context: Context, term: str, statistic: str, *, arm: str = "", level: str = ""
+) -> Result | None:
+    """Return a result; that of a score stands at the baseline visit."""
+    get = context.results.get
+    found = get(term, statistic, arm=arm, level=level)
+    if found is not None:
+        return found
+    visit = context.spec.baseline_visit.id
+    return get(term, statistic, visit=visit, arm=arm, level=level)
+
+
 def _variable(context: Context, term: str) -> RowGroup:
-    label = words(context.results.get(term, "label"))
+    label = words(_get(context, term, "label"))
     numeric = bool(context.results.having(term, statistic="mean"))
     rows = _numeric(context, term) if numeric else _categories(context, term)
     return RowGroup(tuple(rows), label)
@@ -95,7 +112,7 @@ def _numeric(context: Context, term: str) -> list[Row]:
     def cells(*shown: tuple[str, int]) -> list[list[Cell]]:
         return [
             [
-                number(context.results.get(term, statistic, arm=arm), digits)
+                number(_get(context, term, statistic, arm=arm), digits)
                 for statistic, digits in shown
             ]
             for arm in _arms(context)
@@ -123,26 +140,29 @@ def _numeric(context: Context, term: str) -> list[Row]:
 
 def _categories(context: Context, term: str) -> list[Row]:
     levels = context.results.levels(term, statistic="n")
-    ordered = [level for level in levels if level != "Missing"]
-    ordered += [level for level in levels if level == "Missing"]
+    names = _names(term, levels)
+    order = [*names, *(level for level in levels if level not in (*names, _MISSING))]
+    order += [level for level in levels if level == _MISSING]
     return [
         Row(
-            text(_level(term, level)),
+            text(names.get(level) or coded_words(level)),
             tuple(_count(context, term, level, arm) for arm in _arms(context)),
             1,
         )
-        for level in ordered
+        for level in order
     ]
 
 
+def _names(term: str, levels: list[str]) -> dict[str, str]:
+    """Return the names of coded levels, where the code is one of CDISC."""
+    present = [level for level in levels if level != _MISSING]
+    for known in (_SEXES,) if term == "SEX" else (_YES_NO,):
+        if present and all(level in known for level in present):
+            return {code: name for code, name in known.items() if code in present}
+    return {}
+
+
 def _count(context: Context, term: str, level: str, arm: str) -> Cell:
-    n = context.results.get(term, "n", level=level, arm=arm)
-    percent = context.results.get(term, "percent", level=level, arm=arm)
+    n = _get(context, term, "n", level=level, arm=arm)
+    percent = _get(context, term, "percent", level=level, arm=arm)
     return with_brackets(number(n, COUNT), number(percent, PERCENT))
-
-
-def _level(term: str, level: str) -> str:
-    """Write a coded level as words: CDISC codes of sex, and terms in capitals."""
-    if term == "SEX" and level in _SEXES:
-        return _SEXES[level]
-    return level.capitalize() if level.isupper() and len(level) > 3 else level

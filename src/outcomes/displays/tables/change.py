@@ -67,8 +67,13 @@ def _per_arm(context: Context, label: str, cell: _PerArm) -> Row:
 
 def _baseline(context: Context) -> RowGroup:
     visit = context.spec.baseline_visit
-    rows = kept(_observed(context, visit.id, "observed-value", "Observed value"))
-    return RowGroup(rows, text(visit.label))
+    rows = _observed(context, visit.id, "observed-value", "Observed value")
+
+    def without(arm: str) -> Cell:
+        return number(context.results.get("no-post-baseline", "n", arm=arm), COUNT)
+
+    rows.append(_per_arm(context, "Without a change at any later visit", without))
+    return RowGroup(kept(rows), text(visit.label))
 
 
 def _observed(context: Context, visit: str, term: str, label: str) -> list[Row]:
@@ -228,8 +233,8 @@ def _notes(context: Context) -> list[str]:
     analysis = context.analysis
     control = context.spec.control
     notes = [
-        "n, subjects with a change at the visit. Observed values and changes are of"
-        " those subjects, without a model.",
+        "n, subjects analysed who have a value at the visit, and at later visits a"
+        " change. Observed values and changes are of those subjects, without a model.",
     ]
     model = context.methods("lsmean")
     if model:

@@ -11,7 +11,7 @@ from outcomes.displays.context import (
 )
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
 from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets
-from outcomes.displays.words import endpoint_label, population_words
+from outcomes.displays.words import coded_words, endpoint_label, population_words
 
 _TREATMENT = (
     ("treated-as-allocated", "Treated as allocated"),
@@ -44,7 +44,10 @@ def build(context: Context) -> Table:
             RowGroup(_analysed(context), text("In pre-specified analyses of change")),
         )
         grid = Grid(
-            "Subjects, n (%)", columns, tuple(group for group in groups if group.rows)
+            "Subjects, n (%)",
+            columns,
+            tuple(group for group in groups if group.rows),
+            alike=True,
         )
     closure = results.having("closure")
     adds_up = closure and not any(row.error for row in closure)
@@ -112,13 +115,9 @@ def _end_of_study(context: Context) -> tuple[Row, ...]:
 def _reasons(context: Context, term: str) -> list[Row]:
     levels = context.results.levels(term, statistic="n")
     return [
-        _row(context, term, _reason(level), level=level, indent=1) for level in levels
+        _row(context, term, coded_words(level), level=level, indent=1)
+        for level in levels
     ]
-
-
-def _reason(level: str) -> str:
-    """Write a coded term in capitals as words; what was typed otherwise stays."""
-    return level.capitalize() if level.isupper() else level
 
 
 def _populations(context: Context) -> tuple[Row, ...]:

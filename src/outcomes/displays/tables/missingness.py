@@ -11,7 +11,7 @@ from outcomes.displays.context import (
 )
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
 from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets
-from outcomes.displays.words import endpoint_of, score_label
+from outcomes.displays.words import coded_words, endpoint_of, score_label
 from outcomes.study.spec import OfEndpoint
 
 _STUB = "Subjects, n (%)"
@@ -35,7 +35,8 @@ def build(context: Context) -> Table:
         groups = [_visit(context, visit.id) for visit in context.spec.visits]
         patterns = kept([_row(context, *item) for item in _PATTERNS])
         groups.append(RowGroup(patterns, text("Pattern over all visits")))
-        grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
+        shown = tuple(group for group in groups if group.rows)
+        grid = Grid(_STUB, columns, shown, alike=True)
     analysis = context.analysis
     score = ""
     if isinstance(analysis, OfEndpoint):
@@ -69,10 +70,16 @@ def _visit(context: Context, visit: str) -> RowGroup:
     ]
     levels = context.results.levels("missing", visit=visit)
     rows += [
-        _row(context, "missing", level, visit=visit, level=level, indent=2)
+        _row(context, "missing", _reason(level), visit=visit, level=level, indent=2)
         for level in levels
     ]
     return RowGroup(kept(rows), text(context.visit_label(visit)))
+
+
+def _reason(level: str) -> str:
+    """Write the coded part of 'After discontinuation: ADVERSE EVENT' as words."""
+    before, colon, coded = level.partition(": ")
+    return f"{before}{colon}{coded_words(coded)}" if colon else level
 
 
 def _row(

@@ -20,7 +20,6 @@ from outcomes.models.options import (
     Covariance,
     DfMethod,
     FloatArray,
-    IntArray,
     Method,
     VcovMethod,
     check_option,
@@ -107,58 +106,74 @@ def fit_mmrm(
     ladder = _ladder(covariance)
     check_option(method, Method, name="method")
     df_method, vcov_method = inference_pair(df, vcov, method=method)
-    if data.empty:
-        raise ModelError("data has no rows.")
-    levels = dict(levels or {})
-    parsed = parse_formula(formula, map(str, data.columns))
-    _check_visit(data, visit, levels)
-    design = build_design(
-        parsed, data, keys=(subject, visit), factors=(visit,), levels=levels
+    design, prepared, visits, positions = _read(
+        formula, data, subject, visit, dict(levels or {})
     )
-    frame = design.frame
-    subjects, _ = _codes(frame, subject)
-    visit_codes = frame[visit].cat.codes.to_numpy().astype(np.intp)
-    visits = tuple(frame[visit].cat.categories)
-    _check_duplicates(frame, subject, visit)
-    order = declared_order(data[visit], visit, levels)
-    positions = np.array([order.index(value) for value in visits], dtype=float)
-
-    prepared = prepare(design, subjects, visit_codes, len(visits))
-    tried, problem, optimum = _climb_down(
+    steps, problem, optimum = _climb_down(
         ladder, prepared, positions, visits, reml=method == "reml"
     )
+    at = optimum.evaluation
     cov_theta = _inverse_information(optimum)
-    to_columns = np.asarray(np.linalg.inv(prepared.R), dtype=np.float64)
     adjusted = _inference_covariance(vcov_method, problem, optimum, cov_theta)
-    beta = prepared.ols + to_columns @ optimum.evaluation.beta
-    labels = [str(value) for value in visits]
+    back = np.asarray(np.linalg.inv(prepared.R), dtype=np.float64)
     return MmrmFit(
-        formula=str(parsed),
+        formula=str(design.formula),
         subject=subject,
         visit=visit,
-        structure=tried[-1].covariance,
+        structure=steps[-1].covariance,
         method=method,
         df_method=df_method,
         vcov_method=vcov_method,
         design=design,
         aliased_mask=prepared.aliased,
         null_basis=prepared.null_basis,
-        beta=beta,
-        cov_model=_congruent(to_columns, optimum.evaluation.Phi),
-        cov_inference=_congruent(to_columns, adjusted),
-        jacobian=_congruent(to_columns, optimum.derivatives.jacobian),
+        beta=prepared.ols + back @ at.beta,
+        cov_model=_congruent(back, at.Phi),
+        cov_inference=_congruent(back, adjusted),
+        jacobian=_congruent(back, optimum.derivatives.jacobian),
         theta=optimum.theta,
-        theta_names=problem.structure.names(labels),
+        theta_names=problem.structure.names([str(value) for value in visits]),
         cov_theta=cov_theta,
         sigma=problem.structure.sigma(optimum.theta, positions),
         visits=visits,
-        loglik=-0.5 * optimum.evaluation.deviance,
+        loglik=-0.5 * at.deviance,
         n_subjects=prepared.n_subjects,
         n_records=prepared.data.n_records,
         n_excluded=sum(design.excluded.values()),
         excluded=design.excluded,
-        convergence=_convergence(optimum, tried, design, prepared.aliased),
+        convergence=_convergence(optimum, steps, design, prepared.aliased),
     )
+
+
+def _read(
+    formula: str,
+    data: pd.DataFrame,
+    subject: str,
+    visit: str,
+    levels: dict[str, Sequence[Any]],
+) -> tuple[Design, Prepared, tuple[Any, ...], FloatArray]:
+    """Check the input and bring it to arrays; also the visits and their places."""
+    import pandas as pd
+
+    if data.empty:
+        raise ModelError("data has no rows.")
+    parsed = parse_formula(formula, map(str, data.columns))
+    _check_visit(data, visit, levels)
+    design = build_design(
+        parsed, data, keys=(subject, visit), factors=(visit,), levels=levels
+    )
+    frame = design.frame
+    _check_duplicates(frame, subject, visit)
+    visits = tuple(frame[visit].cat.categories)
+    order = declared_order(data[visit], visit, levels)
+    prepared = prepare(
+        design,
+        pd.factorize(frame[subject])[0].astype(np.intp),
+        frame[visit].cat.codes.to_numpy().astype(np.intp),
+        len(visits),
+    )
+    positions = np.array([order.index(value) for value in visits], dtype=float)
+    return design, prepared, visits, positions
 
 
 def _congruent(to_columns: FloatArray, matrix: FloatArray) -> FloatArray:
@@ -185,6 +200,8 @@ def _check_visit(
             f"data has no column {visit!r} for visit; it has"
             f" {', '.join(map(repr, map(str, data.columns)))}."
         )
+    if list(data.columns).count(visit) > 1:
+        raise ModelError(f"data has more than one column {visit!r}.")
     dtype = data[visit].dtype
     ordered = isinstance(dtype, pd.CategoricalDtype) and bool(dtype.ordered)
     numeric = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
@@ -194,13 +211,6 @@ def _check_visit(
             f" before WEEK3. Give levels={{{visit!r}: [...]}} in order, or make it"
             " numeric or an ordered Categorical."
         )
-
-
-def _codes(frame: pd.DataFrame, subject: str) -> tuple[IntArray, Any]:
-    import pandas as pd
-
-    codes, values = pd.factorize(frame[subject])
-    return codes.astype(np.intp), values
 
 
 def _check_duplicates(frame: pd.DataFrame, subject: str, visit: str) -> None:
@@ -226,35 +236,39 @@ def _climb_down(
     *,
     reml: bool,
 ) -> tuple[tuple[LadderStep, ...], Problem, Optimum]:
-    """Try the structures in turn; the last one tried is the one returned."""
+    """Try the structures in turn; the steps taken, that of the returned fit last."""
     steps: list[LadderStep] = []
-    best: tuple[Problem, Optimum] | None = None
-    best_steps: list[LadderStep] = []
+    fitted: list[tuple[LadderStep, Problem, Optimum]] = []
     for name in ladder:
         # With one visit every structure is the same single variance.
         structure = STRUCTURES[name if len(visits) > 1 else "us"]
         refused = check_structure(prepared, structure, visits)
-        if refused:
+        optimum = None
+        if not refused:
+            problem = pose(prepared, structure, positions, reml=reml)
+            optimum = _solve(prepared, problem)
+            refused = "the likelihood cannot be evaluated"
+        if optimum is None:
             steps.append(LadderStep(name, False, refused))
             continue
-        problem = pose(prepared, structure, positions, reml=reml)
-        optimum = _solve(prepared, problem)
-        if optimum is None:
-            steps.append(LadderStep(name, False, "the likelihood cannot be evaluated"))
-            continue
-        steps.append(LadderStep(name, not optimum.message, optimum.message))
-        best, best_steps = (problem, optimum), list(steps)
-        if not optimum.message:
+        step = LadderStep(name, not optimum.message, optimum.message)
+        fitted.append((step, problem, optimum))
+        if step.converged:
             break
-    if best is None:
-        reasons = "; ".join(f"{step.covariance}: {step.message}" for step in steps)
-        hint = (
-            " Give covariance as a list with simpler structures to fall back to."
-            if len(ladder) == 1 and ladder[0] == "us"
-            else ""
-        )
-        raise ModelError(f"no covariance structure can be fitted: {reasons}.{hint}")
-    return tuple(best_steps), *best
+        steps.append(step)
+    if not fitted:
+        raise ModelError(_no_structure(steps))
+    step, problem, optimum = fitted[-1]
+    others = [other for other in steps if other is not step]
+    return (*others, step), problem, optimum
+
+
+def _no_structure(steps: Sequence[LadderStep]) -> str:
+    reasons = "; ".join(f"{step.covariance}: {step.message}" for step in steps)
+    hint = ""
+    if [step.covariance for step in steps] == ["us"]:
+        hint = " Give covariance as a list with simpler structures to fall back to."
+    return f"no covariance structure can be fitted: {reasons}.{hint}"
 
 
 def _solve(prepared: Prepared, problem: Problem) -> Optimum | None:
@@ -289,6 +303,8 @@ def _inference_covariance(
     at = optimum.evaluation
     if vcov == "model":
         return at.Phi
+    if not np.all(np.isfinite(cov_theta)):  # unknown, not unadjusted
+        return np.full_like(at.Phi, np.nan)
     structure = problem.structure
     curved = vcov == "kenward-roger" and not structure.linear
     return adjusted_covariance(
@@ -305,11 +321,11 @@ def _inference_covariance(
 
 def _convergence(
     optimum: Optimum,
-    tried: tuple[LadderStep, ...],
+    steps: tuple[LadderStep, ...],
     design: Design,
     aliased: Any,
 ) -> Convergence:
-    messages = [f"{step.covariance}: {step.message}" for step in tried if step.message]
+    messages = [f"{step.covariance}: {step.message}" for step in steps if step.message]
     messages += design.messages
     names = [design.columns[j] for j in np.flatnonzero(aliased)]
     if names:
@@ -323,7 +339,7 @@ def _convergence(
         iterations=optimum.iterations,
         gradient_norm=optimum.gradient_norm,
         min_eigenvalue=optimum.min_eigenvalue,
-        ladder=tried,
+        ladder=steps,
         messages=tuple(messages),
     )
 
