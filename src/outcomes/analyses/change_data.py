@@ -117,7 +117,9 @@ def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> Chan
 
 def _not_analysed(spec: Study, records: Frame, used: Frame) -> dict[str, int]:
     """Count the records after baseline that were not flagged, by reason."""
-    before = (records["AVISIT"] == spec.baseline_visit.id) | (records["ABLFL"] == "Y")
+    last = spec.baseline_visit.day
+    early = [visit.id for visit in spec.visits if visit.day <= last]
+    before = records["AVISIT"].isin(early) | (records["ABLFL"] == "Y")
     rest = records[~before & ~records.index.isin(used.index)]
     why = rest["ANL01RS"].where(rest["ANL01RS"] != "", NOT_FLAGGED)
     why = why.mask((why == NOT_FLAGGED) & rest["AVAL"].isna(), NO_VALUE)

@@ -202,7 +202,7 @@ def _decide_one(
         needed = Fraction(endpoint.reduction or 0, 100) * exact(base)
     else:
         return float("nan")
-    return float(fallen >= needed if endpoint.strict else fallen >= needed)
+    return float(fallen > needed if endpoint.strict else fallen >= needed)
 
 
 def _all_of(parts: list[Frame]) -> Frame:

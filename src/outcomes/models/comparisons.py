@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from outcomes.errors import ModelError, one_of
 from outcomes.models.estimates import Estimates, make_estimates
-from outcomes.models.inference import independent_rows, keep_estimable, test_rows
+from outcomes.models.inference import evaluate_jointly, independent_rows, keep_estimable
 from outcomes.models.options import FloatArray
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
     rows = independent_rows(rows)
     if not len(rows):
         raise ModelError("joint_test: there is no row to test.")
-    found = test_rows(fit, rows)
+    found = evaluate_jointly(fit, rows)
     if np.isinf(found.den_df):
         p_value = float(chdtrc(found.num_df, found.statistic * found.num_df))
     else:

@@ -1,7 +1,7 @@
 """What `tidy`, `emmeans`, `contrasts` and `joint_test` ask of any fit.
 
-A family of models registers `evaluate_rows` and `test_rows` for its fit class; the
-functions users call are written once, on top of these.
+A family of models registers `evaluate_rows` and `evaluate_jointly` for its fit class;
+the functions users call are written once, on top of these.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def evaluate_rows(fit: Any, L: FloatArray) -> RowInference:
 
 
 @singledispatch
-def test_rows(fit: Any, L: FloatArray) -> JointTest:
+def evaluate_jointly(fit: Any, L: FloatArray) -> JointTest:
     """Test ``L @ beta = 0`` for linearly independent rows."""
     raise ModelError(f"{type(fit).__name__} is not a fit this function knows.")
 

@@ -371,3 +371,12 @@ def test_the_order_of_rows_does_not_matter() -> None:
     np.testing.assert_allclose(
         back.frame["value"], forward.frame["value"], rtol=1e-8, atol=1e-10
     )
+
+
+def test_records_up_to_baseline_are_not_called_excluded() -> None:
+    subjects, records = trial(per_arm=6)
+    again = record(
+        "ACT-00", "BASELINE", 30, ANL01FL="", ANL01RS="NOT THE BASELINE RECORD"
+    )
+    found = run(study(CHANGE), adsl(*subjects), adqs(*records, again))
+    assert found.rows(term="excluded").empty

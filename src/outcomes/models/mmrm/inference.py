@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from outcomes.models.inference import JointTest, RowInference, evaluate_rows, test_rows
+from outcomes.models.inference import (
+    JointTest,
+    RowInference,
+    evaluate_jointly,
+    evaluate_rows,
+)
 from outcomes.models.mmrm import kenward_roger, satterthwaite
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.options import FloatArray
@@ -29,7 +34,7 @@ def _(fit: MmrmFit, L: FloatArray) -> RowInference:
     return RowInference(L @ fit.beta, std_error, _row_df(fit, L))
 
 
-@test_rows.register
+@evaluate_jointly.register
 def _(fit: MmrmFit, L: FloatArray) -> JointTest:
     if not np.all(np.isfinite(fit.cov_inference)) or (
         fit.df_method in ("kenward-roger", "satterthwaite")
