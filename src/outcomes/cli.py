@@ -161,10 +161,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _as_records(issues: pd.DataFrame) -> list[dict[str, object]]:
     rows = issues.astype(object).where(issues.notna(), None)
-    records: list[dict[str, object]] = rows.to_dict("records")
     return [
-        {name: value for name, value in row.items() if value not in ("", None)}
-        for row in records
+        {str(name): value for name, value in row.items() if value not in ("", None)}
+        for row in rows.to_dict("records")
     ]
 
 

@@ -24,13 +24,22 @@ from outcomes.ingest.tables import tables_of
 from outcomes.provenance.digests import digest
 from outcomes.provenance.sources import Sources
 from outcomes.study.load import StudyFile, load_study
-from outcomes.study.spec import OfEndpoint, Responders
+from outcomes.study.spec import (
+    AnyAnalysis,
+    BaselineCharacteristics,
+    Change,
+    Disposition,
+    OfEndpoint,
+    PredictsOutcome,
+    Responders,
+)
 
 STAGES = ("ingest", "derive", "analyse", "display", "report", "manifest", "accept")
 
 _INGEST = (
     "arms",
     "duplicates",
+    "instruments",
     "not_randomised",
     "sources",
     "unscheduled_visits",
@@ -40,7 +49,6 @@ _DERIVE = (
     *_INGEST,
     "baseline",
     "endpoints",
-    "instruments",
     "origin",
     "out_of_window",
     "populations",
@@ -48,7 +56,15 @@ _DERIVE = (
     "unscheduled",
 )
 _ANALYSE = ("arms", "populations", "visits")
-_DISPLAY = ("arms", "endpoints", "estimands", "populations", "study", "visits")
+_DISPLAY = (
+    "arms",
+    "endpoints",
+    "estimands",
+    "origin",
+    "populations",
+    "study",
+    "visits",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +186,14 @@ class Plan:
             "ingest",
             raw=self.raw_files(),
             outputs=(*sdtm, "sdtm/issues.csv"),
-            spec=self._slice(*_INGEST),
+            spec={**self._sections(*_INGEST), "scores": self._scores_used()},
         )
         adam = ("adam/adsl.parquet", "adam/adqs.parquet")
         yield self._job(
             "derive",
             inputs=(*sdtm, "sdtm/issues.csv"),
             outputs=(*adam, "adam/issues.csv"),
-            spec=self._slice(*_DERIVE),
+            spec=self._sections(*_DERIVE),
         )
         ards = []
         for analysis in spec.analyses:
@@ -187,7 +203,7 @@ class Plan:
                 analysis.id,
                 inputs=adam,
                 outputs=(ards[-1],),
-                spec=self._analysis_slice(analysis.id),
+                spec=self._analysis_slice(analysis),
                 modules=(MODULES[analysis.question],),
             )
         shown = []
@@ -198,7 +214,7 @@ class Plan:
             "report",
             inputs=(*ards, *shown, "adam/issues.csv"),
             outputs=("report.html",),
-            spec=self._slice(*self._content),
+            spec=self._content,
         )
         yield self._job(
             "manifest",
@@ -209,13 +225,13 @@ class Plan:
                 *(*ards, *shown, "report.html"),
             ),
             outputs=("manifest.json", "issues.csv"),
-            spec=self._slice(*self._content),
+            spec=self._content,
         )
         yield self._job(
             "accept",
             inputs=(*ards, "manifest.json"),
             outputs=("accepted.csv",),
-            spec=self._slice("analyses"),
+            spec=self._sections("analyses"),
         )
 
     def _display_job(self, display: PlannedDisplay) -> Job:
@@ -224,13 +240,12 @@ class Plan:
             display.id,
             inputs=(f"ard/{display.analysis}.parquet",),
             outputs=tuple(outputs_of(display)),
-            spec=digest(
-                {
-                    "display": [display.number, display.title, *display.footnotes],
-                    "analysis": self._analysis(display.analysis),
-                    "study": self._slice(*_DISPLAY),
-                }
-            ),
+            # numbers and titles depend on the other analyses, and are settled here
+            spec={
+                **self._sections(*_DISPLAY),
+                "analyses": [self._analysis(display.analysis)],
+                "displays": [display.number, display.title, *display.footnotes],
+            },
         )
 
     def _job(
@@ -239,7 +254,7 @@ class Plan:
         id: str = "",
         *,
         outputs: tuple[str, ...],
-        spec: str,
+        spec: dict[str, Any],
         raw: tuple[str, ...] = (),
         inputs: tuple[str, ...] = (),
         modules: tuple[str, ...] = (),
@@ -250,47 +265,66 @@ class Plan:
             raw=raw,
             inputs=inputs,
             outputs=outputs,
-            spec=spec,
-            code=self._code((_WORKER[stage], *modules)),
+            spec=digest(spec),
+            code=digest([self._sources.digest(m) for m in (_WORKER[stage], *modules)]),
         )
 
-    def _code(self, modules: tuple[str, ...]) -> str:
-        return digest([self._sources.digest(module) for module in modules])
-
-    def _slice(self, *sections: str) -> str:
+    def _sections(self, *sections: str) -> dict[str, Any]:
+        """Return sections of the study file; the id of the study is always read."""
         chosen = {name: self._content[name] for name in sections}
-        return digest({"id": self.study.spec.study.id, **chosen})
+        return {"study": {"id": self.study.spec.study.id}, **chosen}
 
-    def _analysis(self, id: str) -> dict[str, Any]:
-        return next(a for a in self._content["analyses"] if a["id"] == id)
+    def _analysis(self, id: str, *without: str) -> dict[str, Any]:
+        """Return an analysis, less the keys that a job does not read."""
+        found = next(a for a in self._content["analyses"] if a["id"] == id)
+        return {k: v for k, v in found.items() if k not in ("accept_error", *without)}
 
-    def _analysis_slice(self, id: str) -> str:
-        """Digest what one analysis reads: itself, its estimands and endpoints."""
+    def _scores_used(self) -> list[list[str]]:
+        """Return instrument and score of endpoints and predictors, as ingest asks."""
         spec = self.study.spec
-        analysis = spec.analysis(id)
+        parts: list[Any] = list(spec.endpoints.values())
+        parts += [a.predictor for a in spec.analyses if isinstance(a, PredictsOutcome)]
+        used = {(p.instrument, p.score) for p in parts if hasattr(p, "instrument")}
+        return [list(pair) for pair in sorted(used)]
+
+    def _analysis_slice(self, analysis: AnyAnalysis) -> dict[str, Any]:
+        """Return what one analysis reads: itself, its estimands and endpoints."""
+        spec = self.study.spec
         estimands: list[str] = []
         endpoints: list[str] = []
-        if isinstance(analysis, OfEndpoint):
-            estimands = [analysis.estimand] if analysis.estimand else []
-            endpoints = [analysis.endpoint] if analysis.endpoint else []
-        elif isinstance(analysis, Responders):
-            estimands = list(analysis.estimands.values())
-            endpoints = list(analysis.endpoints)
-        else:
-            endpoints = list(getattr(analysis, "scores", []))
+        counted: list[AnyAnalysis] = []
+        labels: dict[str, Any] = {}
+        match analysis:
+            case Disposition():
+                # counts whom the prespecified analyses of change analyse
+                counted = [
+                    a for a in spec.analyses if isinstance(a, Change) and a.prespecified
+                ]
+            case BaselineCharacteristics():
+                endpoints = list(analysis.scores)
+                labels = self._content["sources"]["dm"]["covariates"]
+            case Responders():
+                estimands = list(analysis.estimands.values())
+                endpoints = list(analysis.endpoints)
+        for part in (analysis, *counted):
+            if isinstance(part, OfEndpoint):
+                estimands += [part.estimand] if part.estimand else []
+                endpoints += [part.endpoint] if part.endpoint else []
         endpoints += [spec.estimand(name).endpoint for name in estimands]
-        return digest(
-            {
-                "analysis": self._analysis(id),
-                "estimands": [
-                    e for e in self._content["estimands"] if e["id"] in estimands
-                ],
-                "endpoints": {
-                    name: self._content["endpoints"][name] for name in sorted(endpoints)
-                },
-                "study": self._slice(*_ANALYSE),
-            }
-        )
+        return {
+            **self._sections(*_ANALYSE),
+            "analyses": [
+                self._analysis(analysis.id, "title"),
+                *(self._analysis(a.id, "title", "conf_level") for a in counted),
+            ],
+            "covariates": labels,
+            "estimands": [
+                e for e in self._content["estimands"] if e["id"] in estimands
+            ],
+            "endpoints": {
+                name: self._content["endpoints"][name] for name in sorted(endpoints)
+            },
+        }
 
 
 _WORKER = {

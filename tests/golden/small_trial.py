@@ -215,9 +215,7 @@ def _moments(mean: float) -> dict[str, float | None]:
 
 def baseline(rows: ArdRows) -> None:
     rows = rows.at(population="FAS")
-    score = rows.at(
-        term="MADRSTOT", endpoint="madrs_change", visit="BASELINE", time=-1
-    )
+    score = rows.at(term="MADRSTOT", endpoint="madrs_change", visit="BASELINE", time=-1)
     rows.add("label", text="Age (years)", term="AGE")
     rows.add("label", text="Sex", term="SEX")
     score.add("label", text="MADRS Total Score at baseline")
@@ -287,9 +285,7 @@ def change(rows: ArdRows) -> None:
 
 
 def distribution(rows: ArdRows) -> None:
-    rows = rows.at(
-        endpoint="madrs_change", population="FAS", visit="WEEK3", time=22
-    )
+    rows = rows.at(endpoint="madrs_change", population="FAS", visit="WEEK3", time=22)
     for place, arm in enumerate(ARMS):
         values = [-20.0 + 10 * place, -8.0 + 4 * place, 3.0]
         rows.add_all(
@@ -303,9 +299,7 @@ def distribution(rows: ArdRows) -> None:
 
 
 def responders(rows: ArdRows) -> None:
-    rows = rows.at(
-        endpoint="madrs_response", population="FAS", visit="WEEK3", time=22
-    )
+    rows = rows.at(endpoint="madrs_response", population="FAS", visit="WEEK3", time=22)
     for method, of in (("nri", 10), ("observed", 9)):
         for n, arm in ((6, "PSI25"), (2, "PSI1")):
             here = rows.at(method_id=method, arm=arm, term="responders")
@@ -342,7 +336,9 @@ def prediction(rows: ArdRows) -> None:
         here = rows.at(arm=arm)
         here.add("n", 10, term="subjects")
         here.add("n", 3, term="analysed")
-        here.add_all({"estimate": -0.555, "p_value": 0.0095}, term="partial-correlation")
+        here.add_all(
+            {"estimate": -0.555, "p_value": 0.0095}, term="partial-correlation"
+        )
         here.add("conf_low", -0.8, term="partial-correlation", conf_level=0.95)
         here.add("conf_high", -0.1, term="partial-correlation", conf_level=0.95)
         for point, x in enumerate((12.5, 50.0, 90.25), start=1):

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from golden.small_trial import small_study, write_results
 
+from golden.small_trial import small_study, write_results
 from outcomes.displays.render import render_displays
 
 HERE = Path(__file__).parent

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
-from shared import ROOT
 
 from outcomes.plan import STAGES, Job, Plan
+from shared import ROOT
 
 STUDIES = sorted((ROOT / "data").glob("*/study.yaml"))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TRIAL, Clone, digests, make_clone
+from clones import TRIAL, Clone, digests, make_clone
+
 from shared import ROOT
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -162,10 +163,9 @@ def test_an_analysis_that_fails_stops_only_the_last_job(
     def edit(content: dict[str, Any]) -> None:
         for analysis in content["analyses"]:
             if analysis["id"] == "primary":
-                # as many covariates as there is nothing to estimate them from
                 analysis["population"] = "NOBODY"
                 analysis.pop("estimand", None)
-                analysis["endpoint"] = "caps_change"
+                analysis["endpoint"] = "caps5_change"
         content["populations"]["NOBODY"] = "AGE > 200"
 
     copy_of_finished.edit(edit)

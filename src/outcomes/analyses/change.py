@@ -13,7 +13,7 @@ from outcomes.analyses.describe import moments, numbers, share
 from outcomes.analyses.effect_size import add_effect_sizes
 from outcomes.analyses.selection import in_words
 from outcomes.ard.rows import ArdRows
-from outcomes.errors import ModelError
+from outcomes.errors import DataError, ModelError
 from outcomes.models.comparisons import contrasts, joint_test
 from outcomes.models.estimates import Estimates
 from outcomes.models.means import emmeans
@@ -65,6 +65,11 @@ def analyse(
     """
     data = change_data(spec, analysis, adsl, adqs)
     reference = spec.control.id if spec.control and len(data.people.arms) > 1 else None
+    if reference in data.empty_arms:
+        raise DataError(
+            f"the control arm {reference} has no change of {data.what.paramcd} in "
+            f"{data.what.population}; there is nothing to compare with."
+        )
     model = analysis.model
     fit = fit_mmrm(
         data.formula,
@@ -192,11 +197,21 @@ def _estimates(
         return None
     means = emmeans(fit, arm, by="AVISIT", conf_level=conf_level)
     _add_estimates(data, means, "lsmean", ard)
+    _fail_empty_arms(data, ard.at(term="lsmean"))
     if reference is None:
         return None
     differences = contrasts(means, reference=reference)
     _add_estimates(data, differences, "difference", ard)
+    _fail_empty_arms(data, ard.at(term="difference", comparator=reference))
     return differences
+
+
+def _fail_empty_arms(data: ChangeData, ard: ArdRows) -> None:
+    """Say of each arm without any record that it has no result."""
+    for arm in data.empty_arms:
+        for visit in data.visits:
+            here = ard.at(visit=visit.id, time=visit.day, arm=arm, n_subjects=0)
+            here.fail("not estimable: the arm has no record.")
 
 
 def _add_estimates(data: ChangeData, found: Estimates, term: str, ard: ArdRows) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +13,7 @@ from outcomes.analyses.selection import (
     at_parameter,
     baseline_values,
     cohort,
+    covariate_names,
     post_baseline,
     target,
 )
@@ -62,6 +61,12 @@ class ChangeData:
     baseline: pd.Series[float]
     excluded: dict[str, int]
     formula: str
+
+    @property
+    def empty_arms(self) -> list[str]:
+        """Arms without a record."""
+        there = set(self.records[self.people.arm_variable])
+        return [arm for arm in self.people.arms if arm not in there]
 
     def levels(self, reference: str | None) -> dict[str, list[str]]:
         """Return the order of arms (reference first) and visits."""
@@ -126,32 +131,6 @@ def _not_analysed(spec: Study, records: Frame, used: Frame) -> dict[str, int]:
     return {
         str(reason): int(n) for reason, n in why.value_counts().sort_index().items()
     }
-
-
-def covariate_names(covariates: Iterable[str]) -> list[str]:
-    """Return the columns that covariates name, products taken apart.
-
-    Raises
-    ------
-    ModelError
-        If one is not a column name or a product of column names.
-
-    Examples
-    --------
-    >>> covariate_names(["BASE*AVISIT", "SITEGR1"])
-    ['BASE', 'AVISIT', 'SITEGR1']
-    """
-    names: dict[str, None] = {}
-    for covariate in covariates:
-        for part in re.split(r"[*:]", covariate):
-            name = part.strip()
-            if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,7}", name):
-                raise ModelError(
-                    f"covariates: '{covariate}' is not a column name or a product of "
-                    "them, such as BASE or BASE*AVISIT."
-                )
-            names[name] = None
-    return list(names)
 
 
 def _with_covariates(records: Frame, people: Cohort, names: list[str]) -> Frame:

@@ -9,21 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from outcomes.analyses.change_data import change_data
 from outcomes.analyses.describe import share
-from outcomes.analyses.selection import (
-    Target,
-    after_rescue,
-    analysed,
-    arm_variable,
-    at_parameter,
-    cohort,
-    in_words,
-    members,
-    post_baseline,
-    target,
-)
+from outcomes.analyses.selection import arm_variable, in_words, members
 from outcomes.ard.rows import ArdRows
-from outcomes.errors import DataError
+from outcomes.errors import DataError, ModelError
 from outcomes.study.spec import Change, Disposition, Study
 
 if TYPE_CHECKING:
@@ -68,7 +58,7 @@ def analyse(
         if isinstance(other, Change) and other.prespecified:
             try:
                 _analysed(spec, other, adsl, adqs, ard)
-            except DataError as problem:
+            except (DataError, ModelError) as problem:
                 ard.fail(str(problem), term="analysed", level=other.id)
 
 
@@ -178,21 +168,18 @@ def _populations(spec: Study, adsl: Frame, randomised: Frame, ard: ArdRows) -> N
 def _analysed(
     spec: Study, analysis: Change, adsl: Frame, adqs: Frame, ard: ArdRows
 ) -> None:
-    """Count the subjects with a change that the analysis uses."""
-    what: Target = target(spec, analysis)
-    people = cohort(spec, what.population, adsl)
-    records = analysed(at_parameter(adqs, what.paramcd), post_baseline(spec))
-    records = records[records["CHG"].notna() & ~after_rescue(records, what.strategy)]
-    used = set(records["USUBJID"])
-    for arm, subjects in people.by_arm():
+    """Count the subjects with a record that the analysis uses."""
+    data = change_data(spec, analysis, adsl, adqs)
+    used = set(data.records.dropna()["USUBJID"])
+    for arm, subjects in data.people.by_arm():
         counts = share(int(subjects["USUBJID"].isin(used).sum()), len(subjects))
         ard.add_all(
             counts,
             term="analysed",
             level=analysis.id,
-            endpoint=what.endpoint,
-            population=what.population,
-            estimand=what.estimand,
+            endpoint=data.what.endpoint,
+            population=data.what.population,
+            estimand=data.what.estimand,
             arm=arm,
             n_subjects=len(subjects),
         )

@@ -13,7 +13,7 @@ from outcomes.analyses.selection import (
     in_words,
     target,
 )
-from outcomes.ard.rows import ArdRows
+from outcomes.ard.rows import ArdRows, point_level
 from outcomes.study.spec import Distribution, Study
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def analyse(
         n = int(own.notna().sum())
         ard.add_all(summary(own), arm=arm, term="observed-change", n_subjects=n)
         for number, (value, percent) in enumerate(zip(x, y, strict=True), start=1):
-            point = ard.at(arm=arm, term="ecdf", level=point_number(number))
+            point = ard.at(arm=arm, term="ecdf", level=point_level(number))
             point.add_all({"x": value, "y": percent}, n_subjects=n)
 
 
@@ -78,8 +78,3 @@ def ecdf(values: ArrayLike) -> tuple[FloatArray, FloatArray]:
 
     x, counts = np.unique(np.asarray(values, dtype="float64"), return_counts=True)
     return x, 100.0 * np.cumsum(counts) / max(int(counts.sum()), 1)
-
-
-def point_number(number: int) -> str:
-    """Return the level of a point: text that sorts as the number does."""
-    return f"{number:04d}"

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from outcomes.analyses.change_data import covariate_names
 from outcomes.analyses.selection import (
     Cohort,
     Target,
@@ -14,6 +13,7 @@ from outcomes.analyses.selection import (
     analysed,
     at_parameter,
     cohort,
+    covariate_names,
     score_paramcd,
     target,
 )

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from outcomes.analyses.distribution import point_number
 from outcomes.analyses.experience_data import (
     ARM,
     OUTCOME,
@@ -21,7 +20,7 @@ from outcomes.analyses.experience_data import (
 )
 from outcomes.analyses.partial_correlation import check_columns, partial_correlation
 from outcomes.analyses.selection import in_words
-from outcomes.ard.rows import ArdRows
+from outcomes.ard.rows import ArdRows, point_level
 from outcomes.errors import ModelError
 from outcomes.study.spec import PredictsOutcome, Study
 
@@ -132,7 +131,7 @@ def _points(used: Frame, ard: ArdRows) -> None:
     """Add the points of the scatter, in their own order: no subject can be told."""
     points = used[[PREDICTOR, OUTCOME]].sort_values([PREDICTOR, OUTCOME])
     for number, (x, y) in enumerate(points.itertuples(index=False), start=1):
-        ard.add_all({"x": x, "y": y}, term="points", level=point_number(number))
+        ard.add_all({"x": x, "y": y}, term="points", level=point_level(number))
 
 
 def _within_arm(

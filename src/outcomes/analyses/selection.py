@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outcomes import __version__
-from outcomes.errors import DataError
+from outcomes.errors import DataError, ModelError
 from outcomes.instruments.registry import instrument
 from outcomes.study.spec import (
     ChangeEndpoint,
@@ -240,6 +241,32 @@ def baseline_values(records: Frame) -> pd.Series[float]:
 def after_rescue(records: Frame, strategy: str) -> pd.Series[bool]:
     """Mark the records that a hypothetical strategy drops."""
     return (records["ICE1FL"] == "Y") & (strategy == "hypothetical")
+
+
+def covariate_names(covariates: Iterable[str]) -> list[str]:
+    """Return the columns that covariates name, products taken apart.
+
+    Raises
+    ------
+    ModelError
+        If one is not a column name or a product of column names.
+
+    Examples
+    --------
+    >>> covariate_names(["BASE*AVISIT", "SITEGR1"])
+    ['BASE', 'AVISIT', 'SITEGR1']
+    """
+    names: dict[str, None] = {}
+    for covariate in covariates:
+        for part in re.split(r"[*:]", covariate):
+            name = part.strip()
+            if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,7}", name):
+                raise ModelError(
+                    f"covariates: '{covariate}' is not a column name or a product of "
+                    "them, such as BASE or BASE*AVISIT."
+                )
+            names[name] = None
+    return list(names)
 
 
 def in_words(*parts: str) -> str:

@@ -102,6 +102,17 @@ def _known(columns: Mapping[str, Any]) -> dict[str, Any]:
     return dict(columns)
 
 
+def point_level(number: int) -> str:
+    """Return the level of a point of a curve or scatter: text that sorts as it should.
+
+    Examples
+    --------
+    >>> point_level(7)
+    '0007'
+    """
+    return f"{number:04d}"
+
+
 def identified(frame: Frame) -> Frame:
     """Give rows their `result_id` and the shape of the ARD.
 

@@ -144,10 +144,20 @@ class Context:
             notes.append("Synthetic data: simulated subjects, no real ones.")
         return tuple(notes)
 
+    def method_phrases(self, term: str) -> list[str]:
+        """Return the phrases of the ARD on how a term was computed, once each."""
+        return list(
+            dict.fromkeys(
+                phrase
+                for row in self.results.having(term)
+                for phrase in row.method.split("; ")
+                if phrase
+            )
+        )
+
     def methods(self, term: str) -> str:
         """Return how the rows of a term were computed, in the words of the ARD."""
-        said = dict.fromkeys(row.method for row in self.results.having(term))
-        return "; ".join(method for method in said if method)
+        return "; ".join(self.method_phrases(term))
 
 
 def arm_columns(context: Context, counts: dict[str, Cell]) -> list[Column]:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study.spec import AllOfEndpoint, AnyAnalysis, OfEndpoint, Study
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    AnyAnalysis,
+    ChangeEndpoint,
+    OfEndpoint,
+    Study,
+)
 
 _POPULATIONS = {
     "ALL": "All subjects",
@@ -53,8 +59,13 @@ def population_of(spec: Study, analysis: AnyAnalysis) -> str:
 
 
 def endpoint_label(spec: Study, id: str) -> str:
-    """Return what an endpoint is called: its label, else a plain form of its id."""
-    return spec.endpoints[id].label or id.replace("_", " ")
+    """Return what an endpoint is called: its label, else what can be said of it."""
+    endpoint = spec.endpoints[id]
+    if endpoint.label:
+        return endpoint.label
+    if isinstance(endpoint, ChangeEndpoint):
+        return f"Change in {score_label(spec, id)}"
+    return id.replace("_", " ")
 
 
 def score_label(spec: Study, id: str) -> str:

@@ -114,7 +114,7 @@ def summary_of(spec: Study, displays: list[Display]) -> Summary:
         day_one=_ORIGIN[spec.origin],
         populations=tuple(Entry(*item) for item in spec.populations.items()),
         endpoints=tuple(
-            Entry(endpoint.label or id.replace("_", " "), _endpoint(spec, endpoint))
+            Entry(_name(spec, id), _endpoint(spec, endpoint))
             for id, endpoint in spec.endpoints.items()
         ),
         estimands=tuple(
@@ -167,16 +167,21 @@ def _endpoint(spec: Study, endpoint: Endpoint) -> str:
             state = "met" if endpoint.equals == "Y" else "not met"
             return f"{_score(endpoint)}: {state}"
         case AllOfEndpoint():
-            names = [
-                spec.endpoints[id].label or id.replace("_", " ") for id in endpoint.of
-            ]
-            return f"all of: {', '.join(names)}"
+            return f"all of: {', '.join(_name(spec, id) for id in endpoint.of)}"
+
+
+def _name(spec: Study, id: str) -> str:
+    """Return what an endpoint is called."""
+    endpoint = spec.endpoints[id]
+    if endpoint.label:
+        return endpoint.label
+    if isinstance(endpoint, ChangeEndpoint):
+        return f"Change in {endpoint.instrument} {endpoint.score.replace('_', ' ')}"
+    return id.replace("_", " ")
 
 
 def _estimand(spec: Study, estimand: Estimand) -> str:
-    endpoint = spec.endpoints[estimand.endpoint]
-    name = endpoint.label or estimand.endpoint.replace("_", " ")
-    words = f"{name}, in {estimand.population}"
+    words = f"{_name(spec, estimand.endpoint)}, in {estimand.population}"
     events = [
         f"rescue medication by the {event.strategy} strategy"
         f" ({_STRATEGY[event.strategy]})"

@@ -380,3 +380,26 @@ def test_records_up_to_baseline_are_not_called_excluded() -> None:
     )
     found = run(study(CHANGE), adsl(*subjects), adqs(*records, again))
     assert found.rows(term="excluded").empty
+
+
+def test_an_arm_without_subjects_has_errors_in_its_places() -> None:
+    subjects, records = trial(per_arm=6)
+    arms = [
+        {"id": "ACT", "label": "High", "active": True},
+        {"id": "LOW", "label": "Low", "active": True},
+        {"id": "CTL", "label": "Control", "control": True},
+    ]
+    found = run(study(CHANGE, arms=arms), adsl(*subjects), adqs(*records))
+    for term, comparator in (("lsmean", ""), ("difference", "CTL")):
+        key = {"visit": "WEEK3", "comparator": comparator}
+        assert found.one(term, "estimate", arm="LOW", **key)["error"] == (
+            "not estimable: the arm has no record."
+        )
+        assert found.one(term, "estimate", arm="ACT", **key)["error"] == ""
+
+
+def test_a_control_arm_without_subjects_leaves_nothing_to_compare() -> None:
+    subjects, records = trial(per_arm=6, arms=("ACT",))
+    found = run(study(CHANGE), adsl(*subjects), adqs(*records))
+    error = found.one("analysis", "estimate")["error"]
+    assert error.startswith("the control arm CTL has no change of MADRSTOT in FAS")

@@ -79,6 +79,14 @@ def test_subjects_with_a_change_are_analysed() -> None:
     assert found.value("analysed", "n", arm="CTL", level="primary") == 0
 
 
+def test_subjects_without_a_covariate_are_not_analysed() -> None:
+    model = {"covariates": ["BASE", "SITEGR1"]}
+    subjects = people()
+    subjects["SITEGR1"] = ["A" if id == "3" else "" for id in subjects["USUBJID"]]
+    found = run(study(DISPOSITION, {**PRIMARY, "model": model}), subjects, records())
+    assert found.value("analysed", "n", arm="ACT", level="primary") == 1
+
+
 def test_a_subject_that_is_nowhere_at_the_end_fails_the_closure() -> None:
     found = run(study(DISPOSITION), people(EOSSTT=""), records())
     row = found.one("closure", "estimate", arm="CTL", level="end-of-study")

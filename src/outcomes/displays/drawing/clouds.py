@@ -10,9 +10,12 @@ from outcomes.displays.drawing.style import (
     WIDTH,
     canvas,
     dash,
+    left_margin,
     legend_above,
+    legend_height,
     light_grid,
     wrapped,
+    y_label,
     zero_line,
 )
 
@@ -26,8 +29,11 @@ def draw_clouds(chart: CloudsChart) -> Figure:
     """Draw points and lines; very many points become an image inside the file."""
     from matplotlib.lines import Line2D
 
-    legend = 0.35 + 0.19 * (len(chart.clouds) // 2)
-    height = _PANEL + 0.55 + legend
+    names = [cloud.name for cloud in chart.clouds]
+    x_label = wrapped(chart.x_label, 80)
+    left, above = left_margin(chart.y_label), legend_height(names) + 0.1
+    below = 0.5 + 0.16 * x_label.count("\n")
+    height = _PANEL + below + above
     figure = canvas(height)
     handles = [
         Line2D(
@@ -39,13 +45,13 @@ def draw_clouds(chart: CloudsChart) -> Figure:
         )
         for c in chart.clouds
     ]
-    above = legend_above(figure, handles, [c.name for c in chart.clouds])
+    legend_above(figure, handles, names)
     axes = figure.add_axes(
         (
-            0.8 / WIDTH,
-            0.55 / height,
-            (WIDTH - 1.0) / WIDTH,
-            (height - 0.55 - above - 0.1) / height,
+            left / WIDTH,
+            below / height,
+            (WIDTH - left - 0.2) / WIDTH,
+            _PANEL / height,
         )
     )
     light_grid(axes, "both")
@@ -76,6 +82,6 @@ def draw_clouds(chart: CloudsChart) -> Figure:
                 linewidth=2,
                 zorder=4,
             )
-    axes.set_xlabel(chart.x_label)
-    axes.set_ylabel(wrapped(chart.y_label, 44))
+    axes.set_xlabel(x_label)
+    y_label(axes, chart.y_label)
     return figure

@@ -14,10 +14,13 @@ from outcomes.displays.drawing.style import (
     WIDTH,
     canvas,
     dash,
+    left_margin,
     legend_above,
+    legend_height,
     light_grid,
     text_width,
     wrapped,
+    y_label,
     zero_line,
 )
 from outcomes.displays.palette import MUTED
@@ -30,6 +33,10 @@ _PANEL = 3.3
 _RIGHT = 0.25
 _DODGE = 0.085
 """Inches between the arms at one visit."""
+_PAD = 0.15
+"""Inches between the ends of the axis and the visits next to them."""
+_NARROW = 5
+"""Letters of a tick label on a line, where labels are broken as far as they can be."""
 _GAP = 0.12
 """Smallest distance in inches between two tick labels."""
 
@@ -38,41 +45,47 @@ def draw_courses(chart: CoursesChart) -> Figure:
     """Draw estimates over time."""
     names = [wrapped(course.name, 26) for course in chart.courses]
     ticks = [*([chart.start] if chart.start else []), *chart.ticks]
-    lines = [name.count("\n") + 1 for name in names]
     left = _left_margin(chart, names)
-    span = WIDTH - left - _RIGHT - 0.3
-    positions, scale, labels = _axis(ticks, span)
-    label_lines = max(label.count("\n") + 1 for label in labels)
-    below = 0.4 + 0.15 * label_lines + 0.18 + sum(0.06 + 0.14 * n for n in lines)
-    legend = 0.35 + 0.19 * (len(names) // 2)
-    height = _PANEL + below + legend
+    right = max(_RIGHT, _half(wrapped(ticks[-1].label, _NARROW)) - _PAD + 0.05)
+    span = WIDTH - left - right - 2 * _PAD
+    positions, scale, labels = _axis(ticks, span, right + _PAD)
+    under = 0.38 + 0.15 * max(label.count("\n") + 1 for label in labels)
+    below = under + 0.2 + sum(_row_height(name) for name in names)
+    legend = [course.name for course in chart.courses]
+    above = legend_height(legend) + 0.1
+    height = _PANEL + below + above
     figure = canvas(height)
-    handles = _legend_handles(chart.courses)
-    above = legend_above(figure, handles, [course.name for course in chart.courses])
+    legend_above(figure, _legend_handles(chart.courses), legend)
     axes = figure.add_axes(
         (
             left / WIDTH,
             below / height,
-            (WIDTH - left - _RIGHT) / WIDTH,
-            (height - below - above - 0.1) / height,
+            (WIDTH - left - right) / WIDTH,
+            _PANEL / height,
         )
     )
-    unit = (positions[-1] - positions[0]) / span if len(positions) > 1 else 1.0
+    unit = ((positions[-1] - positions[0]) or 1.0) / span
     zero_line(axes)
     light_grid(axes, "y")
     for place, course in enumerate(chart.courses):
         shift = (place - (len(chart.courses) - 1) / 2) * _DODGE * unit
         _draw_course(axes, course, chart, positions, shift)
-    axes.set_xlim(positions[0] - 0.15 * unit, positions[-1] + 0.15 * unit)
-    if len(positions) == 1:
-        axes.set_xlim(positions[0] - 1, positions[0] + 1)
+    axes.set_xlim(positions[0] - _PAD * unit, positions[-1] + _PAD * unit)
     axes.set_xticks(positions, labels)
     axes.set_xlabel(f"{chart.x_label}{scale}")
-    axes.set_ylabel(wrapped(chart.y_label, 44))
-    _counts_below(
-        figure, axes, chart, names, positions, below - 0.42 - 0.15 * label_lines
-    )
+    y_label(axes, chart.y_label)
+    _counts_below(figure, axes, chart, names, positions, below - under)
     return figure
+
+
+def _half(label: str) -> float:
+    """Return half the width in inches of a label of several lines."""
+    return max(text_width(line, SIZE) for line in label.split("\n")) / 2
+
+
+def _row_height(name: str) -> float:
+    """Return the inches that the counts of an arm take, by the lines of its name."""
+    return 0.06 + 0.14 * (name.count("\n") + 1)
 
 
 def _legend_handles(courses: Sequence[Course]) -> list[object]:
@@ -94,14 +107,25 @@ def _left_margin(chart: CoursesChart, names: list[str]) -> float:
     """Return inches for the names of the arms beside their counts."""
     pieces = [line for name in names for line in name.split("\n")]
     widest = max(text_width(line, SMALL) for line in [*pieces, chart.counts_label])
-    return max(0.8, widest + 0.32)
+    return max(left_margin(chart.y_label), widest + 0.32)
 
 
-def _axis(ticks: list[Tick], span: float) -> tuple[list[float], str, list[str]]:
+def _axis(
+    ticks: list[Tick], span: float, room: float
+) -> tuple[list[float], str, list[str]]:
     """Choose a time axis whose labels stand clear of each other.
 
     True time if it can be; visits that cluster after a dose get a square-root scale,
     and where that is not enough either, all visits the same distance.
+
+    Parameters
+    ----------
+    ticks : list of Tick
+        The visits.
+    span : float
+        Inches from the first to the last.
+    room : float
+        Inches to the right of the last, for half of its label.
 
     Returns
     -------
@@ -119,13 +143,15 @@ def _axis(ticks: list[Tick], span: float) -> tuple[list[float], str, list[str]]:
     first = min(tick.time for tick in ticks)
     plain = [tick.label for tick in ticks]
     broken = [wrapped(tick.label, 9) for tick in ticks]
-    for labels in (plain, broken):
+    narrow = [wrapped(tick.label, _NARROW) for tick in ticks]
+    for labels in (plain, broken, narrow):
         for words, scale in scales:
             positions = [scale(tick.time - min(first, 0.0)) for tick in ticks]
-            if _clear(positions, labels, span):
+            if _half(labels[-1]) <= room and _clear(positions, labels, span):
                 return positions, words, labels
     even = [float(place) for place in range(len(ticks))]
-    labels = plain if _clear(even, plain, span) else broken
+    fitting = (each for each in (plain, broken) if _clear(even, each, span))
+    labels = next(fitting, narrow)
     return even, " (visits evenly spaced, not to scale)", labels
 
 
@@ -134,12 +160,10 @@ def _clear(positions: list[float], labels: list[str], span: float) -> bool:
     if len(positions) < 2:
         return True
     unit = span / ((positions[-1] - positions[0]) or 1.0)
-    widths = [
-        max(text_width(line, SIZE) for line in label.split("\n")) for label in labels
-    ]
+    halves = [_half(label) for label in labels]
     return all(
-        (b - a) * unit >= (v + w) / 2 + _GAP
-        for (a, v), (b, w) in pairwise(zip(positions, widths, strict=True))
+        (b - a) * unit >= v + w + _GAP
+        for (a, v), (b, w) in pairwise(zip(positions, halves, strict=True))
     )
 
 
@@ -222,4 +246,4 @@ def _counts_below(
             share = (positions[place + skip] - low) / (high - low)
             x = (box.x0 + share * box.width) * WIDTH
             put(x, y, count, "center", course.look.colour)
-        y -= 0.06 + 0.14 * (name.count("\n") + 1)
+        y -= _row_height(name)

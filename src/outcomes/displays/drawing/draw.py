@@ -30,10 +30,11 @@ def draw(chart: Chart | None, failures: tuple[str, ...], folder: Path, id: str) 
         Their name before the ending.
     """
     with styled():
-        save(_drawn(chart, failures), folder, id)
+        save(drawn(chart, failures), folder, id)
 
 
-def _drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
+def drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
+    """Return the drawing of a chart, or of the reasons why there is none."""
     match chart:
         case CoursesChart():
             return draw_courses(chart)

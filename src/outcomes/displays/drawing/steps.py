@@ -10,9 +10,12 @@ from outcomes.displays.drawing.style import (
     WIDTH,
     canvas,
     dash,
+    left_margin,
     legend_above,
+    legend_height,
     light_grid,
     wrapped,
+    y_label,
     zero_line,
 )
 from outcomes.displays.palette import MUTED
@@ -27,21 +30,23 @@ def draw_steps(chart: StepsChart) -> Figure:
     """Draw the share of subjects at or below each value, by arm."""
     from matplotlib.lines import Line2D
 
-    legend = 0.35 + 0.19 * (len(chart.steps) // 2)
-    below = 0.75
-    height = _PANEL + below + legend
+    names = [steps.name for steps in chart.steps]
+    x_label = wrapped(chart.x_label, 80)
+    left, above = left_margin(chart.y_label), legend_height(names) + 0.1
+    below = 0.75 + 0.16 * x_label.count("\n")
+    height = _PANEL + below + above
     figure = canvas(height)
     handles = [
         Line2D([], [], color=s.look.colour, linestyle=dash(s.look), linewidth=1.8)
         for s in chart.steps
     ]
-    above = legend_above(figure, handles, [s.name for s in chart.steps])
+    legend_above(figure, handles, names)
     axes = figure.add_axes(
         (
-            0.8 / WIDTH,
+            left / WIDTH,
             below / height,
-            (WIDTH - 1.0) / WIDTH,
-            (height - below - above - 0.1) / height,
+            (WIDTH - left - 0.2) / WIDTH,
+            _PANEL / height,
         )
     )
     low, high = _limits(chart)
@@ -62,10 +67,10 @@ def draw_steps(chart: StepsChart) -> Figure:
     axes.set_xlim(low, high)
     axes.set_ylim(0, 101)
     axes.set_yticks(range(0, 101, 20))
-    axes.set_xlabel(chart.x_label)
-    axes.set_ylabel(wrapped(chart.y_label, 44))
+    axes.set_xlabel(x_label)
+    y_label(axes, chart.y_label)
     figure.text(
-        0.8 / WIDTH,
+        left / WIDTH,
         0.08 / height,
         chart.hint,
         ha="left",

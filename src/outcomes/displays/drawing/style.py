@@ -22,6 +22,10 @@ SMALL = 8.0
 MANY_POINTS = 2000
 """More points than this are drawn as an image inside the vector file."""
 
+_BESIDE = 42
+_ACROSS = 76
+"""Letters that fit along the vertical axis, and across the figure."""
+
 _DASHES: dict[str, Any] = {
     "solid": "-",
     "dashed": (0, (5, 1.6)),
@@ -130,14 +134,39 @@ def light_grid(axes: Axes, axis: str) -> None:
     axes.grid(axis=axis, color=RULE, linewidth=0.5, alpha=0.6)  # type: ignore[arg-type]
 
 
-def legend_above(figure: Figure, handles: list[Any], names: list[str]) -> float:
-    """Put the legend into the top of the figure; return its height in inches.
+def y_label(axes: Axes, label: str) -> None:
+    """Set the title of the vertical axis, on as many lines as it needs."""
+    axes.set_ylabel(wrapped(label, _BESIDE))
+
+
+def left_margin(label: str) -> float:
+    """Return inches for the vertical axis with its title."""
+    return 0.5 + 0.17 * (wrapped(label, _BESIDE).count("\n") + 1)
+
+
+def legend_height(names: list[str]) -> float:
+    """Return the inches that `legend_above` takes."""
+    wide = [wrapped(name, _ACROSS) for name in names]
+    columns = _legend_columns(wide)
+    rows = [wide[n : n + columns] for n in range(0, len(wide), columns)]
+    lines = sum(max(name.count("\n") + 1 for name in row) for row in rows)
+    return 0.12 + 0.19 * lines
+
+
+def _legend_columns(names: list[str]) -> int:
+    pieces = [line for name in names for line in name.split("\n")]
+    beside = 0.85  # line and marker, and the distance to the next column
+    widest = max(text_width(piece) for piece in pieces) + beside
+    return max(1, min(len(names), int((WIDTH + 0.1) / widest)))
+
+
+def legend_above(figure: Figure, handles: list[Any], names: list[str]) -> None:
+    """Put the legend into the top of the figure.
 
     Entries go side by side as far as they fit, so a long name is never cut.
     """
-    widest = max(text_width(name) for name in names) + 0.6
-    columns = max(1, min(len(names), int((WIDTH - 0.2) / widest)))
-    rows = -(-len(names) // columns)
+    names = [wrapped(name, _ACROSS) for name in names]
+    columns = _legend_columns(names)
     # Matplotlib fills columns; people read rows.
     order = [p for first in range(columns) for p in range(first, len(names), columns)]
     figure.legend(
@@ -150,4 +179,3 @@ def legend_above(figure: Figure, handles: list[Any], names: list[str]) -> float:
         columnspacing=1.6,
         borderaxespad=0.2,
     )
-    return 0.12 + 0.19 * rows

@@ -147,6 +147,6 @@ def _whole(context: Context) -> bool:
 def _notes(context: Context) -> list[str]:
     method = context.methods("ecdf")
     return [
-        f"{method.rstrip('.')}." if method else "",
+        f"Method: {method.rstrip('.')}." if method else "",
         "Subjects without a value at the visit are not in the lines.",
     ]

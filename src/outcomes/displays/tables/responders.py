@@ -35,6 +35,11 @@ _METHODS = (
     ("nri", "Missing = no"),
     ("observed", "Observed cases"),
 )
+_TERMS = {
+    "responders": "Proportions",
+    "risk-difference": "Differences",
+    "odds-ratio": "Odds ratios",
+}
 
 
 def build(context: Context) -> Table:
@@ -64,7 +69,7 @@ def _group(context: Context, endpoint: str, visit: str) -> RowGroup:
         if part:
             rows += [Row(text(words), (Cell(),), 1, wide=True), *part]
     label = endpoint_label(context.spec, endpoint)
-    header = text(f"{label}, {context.visit_label(visit)}")
+    header = text(f"{label}: {context.visit_label(visit)}")
     return RowGroup(tuple(rows), header)
 
 
@@ -162,10 +167,7 @@ def _notes(context: Context) -> list[str]:
         " not having reached the endpoint. Observed cases: N is the subjects with a"
         " value."
     )
-    methods = dict.fromkeys(
-        filter(None, (context.methods(t) for t in ("responders", "risk-difference")))
-    )
-    notes += [f"{method.rstrip('.')}." for method in methods]
+    notes += _methods(context)
     control = context.spec.control
     if control is not None:
         notes.append(
@@ -173,6 +175,21 @@ def _notes(context: Context) -> list[str]:
             " Values are not adjusted for multiple comparisons."
         )
     notes.append("CI, confidence interval.")
+    return notes
+
+
+def _methods(context: Context) -> list[str]:
+    """Say how everything was computed, and what is special to each kind of number."""
+    said = {term: context.method_phrases(term) for term in _TERMS}
+    present = [phrases for phrases in said.values() if phrases]
+    if not present:
+        return []
+    common = [p for p in present[0] if all(p in phrases for phrases in present)]
+    notes = [f"Methods: {'; '.join(common)}."] if common else []
+    for term, name in _TERMS.items():
+        own = [phrase for phrase in said[term] if phrase not in common]
+        if own:
+            notes.append(f"{name}: {'; '.join(own)}.")
     return notes
 
 
