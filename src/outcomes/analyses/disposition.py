@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from outcomes.analyses.change_data import change_data
 from outcomes.analyses.describe import share
-from outcomes.analyses.selection import arm_variable, in_words, members
+from outcomes.analyses.selection import arm_variable, in_words, members, target
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
 from outcomes.study.spec import Change, Disposition, Study
@@ -52,10 +52,15 @@ def analyse(
             n_subjects=len(subjects),
         )
         _treatment(subjects, here)
-        _end_of_study(subjects, here, recorded=bool((randomised["EOSSTT"] != "").any()))
+        _end_of_study(subjects, here, randomised)
     _populations(spec, adsl, randomised, ard)
     for other in spec.analyses:
         if isinstance(other, Change) and other.prespecified:
+            what = target(spec, other)
+            if members(what.population, adsl).empty:
+                line = ard.at(level=other.id, population=what.population)
+                line.add("n", 0, term="analysed", endpoint=what.endpoint)
+                continue
             try:
                 _analysed(spec, other, adsl, adqs, ard)
             except (DataError, ModelError) as problem:
@@ -103,10 +108,13 @@ def _count(ard: ArdRows, term: str, members: Mask) -> None:
     ard.add_all(share(int(members.sum()), n), term=term, n_subjects=n)
 
 
-def _end_of_study(subjects: Frame, ard: ArdRows, *, recorded: bool) -> None:
-    """Count how the study ended; without records, who was seen at its last visit."""
+def _end_of_study(subjects: Frame, ard: ArdRows, randomised: Frame) -> None:
+    """Count how the study ended; without records, who was seen at its last visit.
+
+    Every reason given in the study is counted in every arm, if only as none.
+    """
     status = subjects["EOSSTT"]
-    if not recorded:
+    if not (randomised["EOSSTT"] != "").any():
         weak = ard.at(
             warning="the study records no end of study; completers are those with a "
             "questionnaire at the last scheduled visit"
@@ -116,15 +124,12 @@ def _end_of_study(subjects: Frame, ard: ArdRows, *, recorded: bool) -> None:
         return
     _count(ard, "completed", status == "COMPLETED")
     _count(ard, "ongoing", status == "ONGOING")
-    left = subjects[status == "DISCONTINUED"]
-    _count(ard, "discontinued", status == "DISCONTINUED")
-    for reason, count in _reasons(left["DCSREAS"]):
-        ard.add_all(
-            share(count, len(subjects)),
-            term="discontinued",
-            level=reason,
-            n_subjects=len(subjects),
-        )
+    left = status == "DISCONTINUED"
+    _count(ard, "discontinued", left)
+    given = subjects["DCSREAS"].replace("", NOT_GIVEN)
+    everybody = randomised.loc[randomised["EOSSTT"] == "DISCONTINUED", "DCSREAS"]
+    for reason, _ in _reasons(everybody):
+        _count(ard.at(level=reason), "discontinued", left & (given == reason))
     parts = {
         word.lower(): int((status == word).sum())
         for word in ("COMPLETED", "DISCONTINUED", "ONGOING")

@@ -48,9 +48,10 @@ def add_effect_sizes(
         for _, subjects in data.people.by_arm(total=False)
     ]
     spread = pooled_sd(baseline)
-    words = in_words(
-        "model-based difference / pooled SD of baseline over all arms",
-        str(modelled.default("method")),
+    # the method of the model names the version already
+    words = (
+        "model-based difference / pooled SD of baseline over all arms; "
+        f"{modelled.default('method')}"
     )
     days = {visit.id: visit.day for visit in data.visits}
     for row in differences.to_dict("records"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from outcomes.datasets.sdtm import NOT_APPLICABLE
 from outcomes.derive.administrations import GROUP
 from outcomes.derive.notes import Note, first, plural
 from outcomes.errors import DataError, one_of
@@ -64,8 +65,10 @@ def score_all(spec: Study, qs: Frame, admin: Frame) -> tuple[Frame, list[Note]]:
         totals[place[by_total]] = True
         totals |= own["not_done"].to_numpy() & _only_totals(spec, definition)
         if (~totals).any():
-            answers = _answers(definition, own, rows[~by_total], place[~by_total])
-            parts.append(_score_items(spec, definition, own, answers, ~totals))
+            answers, never = _answers(
+                definition, own, rows[~by_total], place[~by_total]
+            )
+            parts.append(_score_items(spec, definition, own, answers, never, ~totals))
         if totals.any():
             given = rows[by_total].assign(position=place[by_total])
             parts.append(_take_totals(spec, definition, own, given, totals))
@@ -114,8 +117,8 @@ def _only_totals(spec: Study, definition: Instrument) -> bool:
 
 def _answers(
     definition: Instrument, own: Frame, rows: Frame, place: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Return answers as an array, administrations by items."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return answers, and which do not apply: arrays, administrations by items."""
     columns = {number: column for column, number in enumerate(definition.items)}
     column = rows["QSITEM"].map(columns).astype("float64").to_numpy()
     unknown = np.isnan(column)
@@ -126,7 +129,9 @@ def _answers(
     _refuse_repeats(definition, rows, cell)
     answers = np.full((len(own), len(columns)), np.nan)
     answers.reshape(-1)[cell] = rows["QSSTRESN"].to_numpy(dtype=np.float64)
-    return answers
+    never = np.zeros(answers.shape, dtype=bool)
+    never.reshape(-1)[cell] = (rows["QSREASND"] == NOT_APPLICABLE).to_numpy()
+    return answers, never
 
 
 def _refuse_repeats(definition: Instrument, rows: Frame, cell: NDArray[Any]) -> None:
@@ -146,6 +151,7 @@ def _score_items(
     definition: Instrument,
     own: Frame,
     answers: NDArray[np.float64],
+    never: NDArray[np.bool_],
     mask: NDArray[np.bool_],
 ) -> Frame:
     import pandas as pd
@@ -156,6 +162,7 @@ def _score_items(
         answers[mask],
         (groups["USUBJID"] + " " + groups["QSGRPID"]).tolist(),
         spec.instruments.get(definition.id),
+        not_applicable=never[mask],
     )
     per_group = len(scored) // len(groups)
     repeated = groups.loc[np.repeat(np.arange(len(groups)), per_group)]

@@ -16,6 +16,7 @@ from outcomes.study.check import problems_of
 from outcomes.study.spec import Study
 
 _LIMIT = 2_000_000
+_DEPTH = 30
 _FOR_DATA = ("study", "arms", "visits", "sources")
 """Sections without which raw data cannot be checked."""
 
@@ -154,12 +155,7 @@ def _parse(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: larger than {_LIMIT} bytes; this is no study file.")
     try:
         text = raw.decode("utf-8-sig")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) and event.start_mark:
-                line = event.start_mark.line + 1
-                raise SpecError(
-                    f"{path}: line {line}: aliases (*name) are not allowed."
-                )
+        _refuse_tricks(text, path)
         content = yaml.load(text, Loader=_Loader)
     except UnicodeDecodeError as problem:
         raise SpecError(f"{path}: byte {problem.start} is not UTF-8.") from problem
@@ -169,11 +165,22 @@ def _parse(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: {place}{problem.problem}") from problem
     except yaml.YAMLError as problem:
         raise SpecError(f"{path}: not YAML: {problem}") from problem
-    except RecursionError as problem:
-        raise SpecError(f"{path}: nested too deeply.") from problem
     if not isinstance(content, dict):
         raise SpecError(f"{path}: a study file is a list of sections 'key: ...'.")
     return content
+
+
+def _refuse_tricks(text: str, path: Path) -> None:
+    """Refuse what blows up a small file: aliases, and nesting no study needs."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError(f"{path}: line {line}: aliases (*name) are not allowed.")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise SpecError(f"{path}: line {line}: nested too deeply.")
 
 
 def _partial(content: dict[str, Any]) -> Study | None:

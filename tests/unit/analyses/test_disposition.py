@@ -54,6 +54,16 @@ def test_everybody_is_counted_once_on_the_way() -> None:
     assert found.value("completed", "n") == 3
     assert found.value("discontinued", "n", arm="ACT", level="LOST TO FOLLOW-UP") == 1
     assert found.value("discontinued", "n", arm="CTL", level="Not given") == 1
+    assert found.value("discontinued", "n", arm="ACT", level="Not given") == 0
+    assert found.value("discontinued", "n", arm="CTL", level="LOST TO FOLLOW-UP") == 0
+    assert (found.frame["error"] == "").all()
+
+
+def test_an_analysis_of_nobody_analyses_none() -> None:
+    plan = study(DISPOSITION, PRIMARY)
+    nobody = people().assign(FASFL="N")
+    found = run(plan, nobody, records())
+    assert found.value("analysed", "n", level="primary") == 0
     assert (found.frame["error"] == "").all()
 
 

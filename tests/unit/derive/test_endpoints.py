@@ -21,6 +21,7 @@ from trials import (
     tables,
 )
 
+from outcomes.datasets.sdtm import NOT_APPLICABLE
 from outcomes.derive.endpoints import decide, exact, label_of
 from outcomes.errors import SpecError
 from outcomes.study.spec import ResponseEndpoint, StatusEndpoint, ThresholdEndpoint
@@ -286,6 +287,39 @@ def test_remission_is_loss_of_diagnosis_and_a_low_total() -> None:
     assert (diagnosis["ABLFL"] == "Y").all()
     assert (at.loc["CAPSDX", "BASE"] == 1.0).all()
     assert at.loc["CAPSDX", "CHG"].isna().all()
+
+
+def test_an_item_that_does_not_apply_decides_where_a_skipped_one_does_not() -> None:
+    qs = [
+        {
+            "file": "c.csv",
+            "instrument": "CAPS-5",
+            "items": "q{item}",
+            "subject": "id",
+            "visit": "visit",
+        }
+    ]
+    endpoints = {"change": {"kind": "change", "instrument": "CAPS-5", "score": "total"}}
+    # distress and social impairment are mild; work is what decides
+    skipped = caps("A", "WEEK1", "2024-03-17", q23=1, q24=1, q25=None)
+    without_work = caps("B", "WEEK1", "2024-03-17", q23=1, q24=1, q25=None)
+    for row in without_work:
+        if row["QSITEM"] == 25:
+            row |= {"QSSTAT": "NOT DONE", "QSREASND": NOT_APPLICABLE}
+    sdtm = tables(
+        dm=[subject("A"), subject("B")],
+        ex=[dose("A"), dose("B")],
+        qs=[
+            *caps("A", "BASE", "2024-03-09"),
+            *caps("B", "BASE", "2024-03-09"),
+            *skipped,
+            *without_work,
+        ],
+    )
+    spec = study(sources=sources(qs=qs), endpoints=endpoints)
+    _, adqs, _ = derive(spec, sdtm)
+    rows = adqs[(adqs["PARAMCD"] == "CAPSDX") & (adqs["AVISIT"] == "WEEK1")]
+    assert dict(zip(rows["USUBJID"], rows["AVALC"], strict=True)) == {"A": "", "B": "N"}
 
 
 def test_labels_say_what_was_asked_or_what_the_study_file_says() -> None:

@@ -134,7 +134,7 @@ def test_a_broken_analysis_leaves_the_data_checkable(study_file: Write) -> None:
         ("- 1\n", "list of sections"),
         ("1: x\n", "not text"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine"),
-        ("[" * 5000, "stream end"),
+        ("[" * 50_000, "nested too deeply"),
     ],
 )
 def test_yaml_that_would_mislead_is_refused(

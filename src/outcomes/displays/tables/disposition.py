@@ -59,7 +59,7 @@ def build(context: Context) -> Table:
         " Safety populations are by treatment received."
         if _safety(context)
         else "",
-        "The counts add up: screened, treated and end of study are complete."
+        "The parts add up to the whole at every step that was checked."
         if adds_up
         else "",
     )
