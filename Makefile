@@ -31,7 +31,7 @@ endif
 # interrupted build leaves no stamp and is started again.
 LOCKED := .venv/locked
 READY := .venv/ready
-lock_key := { cksum < requirements.lock; pwd -P; }
+lock_key := { cat requirements-build.lock requirements.lock | cksum; pwd -P; }
 ready_key := { cat $(LOCKED) 2>/dev/null; cksum < pyproject.toml; }
 
 .DEFAULT_GOAL := help
@@ -73,7 +73,8 @@ $(LOCKED):
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'outcomes needs Python 3.11 or newer, and "$(PYTHON)" is' "$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')": 'install a newer one, or name it with make PYTHON=/path/to/python3.' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo 'outcomes needs the venv module with pip, and "$(PYTHON)" lacks it: install it (on Debian and Ubuntu the package python3-venv), or name another interpreter with make PYTHON=/path/to/python3.' >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
-	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install --require-hashes --no-build-isolation -r requirements.lock
 	@$(lock_key) > $(LOCKED)
 
 ifneq ($(shell $(ready_key)),$(shell cat $(READY) 2>/dev/null))
