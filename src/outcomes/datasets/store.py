@@ -125,7 +125,10 @@ def _cast(frame: Frame, column: Column, schema: Schema) -> pd.Series[Any]:
         numbers = pd.to_numeric(values).astype("Float64")
         if column.kind == "number":
             return numbers.astype("float64")
-        return numbers.astype("Int64")
+        whole = numbers.round()
+        if ((numbers != whole) & numbers.notna()).any():
+            raise ValueError("there are fractions")  # noqa: TRY301 - told below
+        return whole.astype("Int64")
     except (TypeError, ValueError) as problem:
         raise DataError(
             f"{schema.name}.{column.name}: not {column.kind}: {problem}"

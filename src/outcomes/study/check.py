@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 
@@ -30,23 +30,23 @@ Found = Iterator[tuple[str, str]]
 """Pairs of key path and message."""
 
 
-def problems_of(spec: Study) -> list[tuple[str, str]]:
-    """Return every contradiction of a study that is valid section by section."""
-    found: list[tuple[str, str]] = []
-    for check in (
-        _ids,
-        _arms,
-        _visits,
-        _sources,
-        _instruments,
-        _covariates,
-        _populations,
-        _endpoints,
-        _estimands,
-        _analyses,
-    ):
-        found.extend(check(spec))
-    return found
+def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:
+    """Return every contradiction between the sections of a study.
+
+    Parameters
+    ----------
+    spec : Study
+        A study.
+    sound : collection of str
+        The sections that are valid by themselves; a check that needs another is left
+        out, for its problems would be those of the section again.
+    """
+    return [
+        problem
+        for check, needed in _CHECKS.items()
+        if set(needed.split()) <= set(sound)
+        for problem in check(spec)
+    ]
 
 
 def _unknown(value: str, known: Iterable[str], what: str) -> str:
@@ -424,3 +424,18 @@ def _responders(
             yield f"{where}.estimands", _unknown(id, estimands, "an estimand")
         elif spec.estimand(id).endpoint != endpoint:
             yield f"{where}.estimands", f"'{id}' is an estimand of another endpoint."
+
+
+_CHECKS: dict[Callable[[Study], Found], str] = {
+    _ids: "arms visits sources endpoints estimands analyses displays",
+    _arms: "study arms not_randomised",
+    _visits: "visits unscheduled_visits",
+    _sources: "visits unscheduled_visits sources",
+    _instruments: "sources instruments",
+    _covariates: "sources populations",
+    _populations: "sources populations",
+    _endpoints: "sources endpoints",
+    _estimands: "sources populations endpoints estimands",
+    _analyses: "visits sources populations endpoints estimands analyses",
+}
+"""Each check, and the sections it compares."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from outcomes.errors import SpecError
 from outcomes.study.check import problems_of
-from outcomes.study.spec import Study
+from outcomes.study.spec import Study, StudyInfo
 
 _LIMIT = 2_000_000
 _DEPTH = 30
-_FOR_DATA = ("study", "arms", "visits", "sources")
+_FOR_DATA = {"arms", "visits", "sources"}
 """Sections without which raw data cannot be checked."""
 
 
@@ -116,14 +117,40 @@ def read_study(
             )
         ]
     )
+    content, problems = _without_unknown_keys(content, problems)
     try:
         spec = Study.model_validate(content)
+        sound = set(Study.model_fields)
     except ValidationError as invalid:
         problems += [_explain(error, content) for error in invalid.errors()]
-        partial = _partial(content)
-        return (StudyFile(partial, path, root) if partial else None), problems
-    problems += [Problem(where, message) for where, message in problems_of(spec)]
-    return StudyFile(spec, path, root), problems
+        spec, sound = _partial(content)
+    problems += [Problem(where, what) for where, what in problems_of(spec, sound)]
+    checkable = sound >= _FOR_DATA
+    return (StudyFile(spec, path, root) if checkable else None), problems
+
+
+def _without_unknown_keys(
+    content: dict[str, Any], problems: list[Problem]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Take out keys nobody knows, so that they hide no other problem."""
+    try:
+        Study.model_validate(content)
+    except ValidationError as invalid:
+        content, original = deepcopy(content), content
+        for error in invalid.errors():
+            if error["type"] == "extra_forbidden":
+                problems = [*problems, _explain(error, original)]
+                _remove(content, error["loc"])
+    return content, problems
+
+
+def _remove(content: Any, location: tuple[Any, ...]) -> None:
+    """Remove the key at a location; the tags of unions are not part of the path."""
+    for part in location[:-1]:
+        inside = isinstance(content, dict) and part in content
+        if inside or (isinstance(content, list) and isinstance(part, int)):
+            content = content[part]
+    content.pop(location[-1], None)
 
 
 class _Loader(yaml.SafeLoader):
@@ -183,20 +210,27 @@ def _refuse_tricks(text: str, path: Path) -> None:
             raise SpecError(f"{path}: line {line}: nested too deeply.")
 
 
-def _partial(content: dict[str, Any]) -> Study | None:
-    """Build a study of the valid sections, if raw data can be checked with them."""
-    valid: dict[str, Any] = {}
+def _partial(content: dict[str, Any]) -> tuple[Study, set[str]]:
+    """Build a study of the valid sections; say which these are.
+
+    A study whose first section is broken gets a name, for its data can be checked.
+    """
+    valid: dict[str, Any] = {
+        "study": StudyInfo(id="study", title="-", compound="-", indication="-")
+    }
+    sound = set()
     for name, field in Study.model_fields.items():
         if name not in content:
+            if not field.is_required():
+                sound.add(name)
             continue
         adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type]
         try:
             valid[name] = adapter.validate_python(content[name])
+            sound.add(name)
         except ValidationError:
             continue
-    if not all(name in valid for name in _FOR_DATA):
-        return None
-    return Study.model_construct(**valid)
+    return Study.model_construct(**valid), sound
 
 
 def _place(location: tuple[Any, ...], content: Any) -> str:
