@@ -12,18 +12,11 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from outcomes import __version__
 from outcomes.errors import OutcomesError, UsageError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Verb = Callable[[argparse.Namespace], int]
-
-_SHOWN = 50
-"""Issues of one kind printed one by one; the log holds all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
             names, settings = _OPTIONS[option]
             one.add_argument(*names, **settings)  # type: ignore[arg-type]
 
-    add("check", _check, "Check a study file and its raw data; list every problem.",
+    add("check", _check, "Check a study file and its raw data; list every problem, "
+        "and what the rules of the study settle.",
         "study", "data-root", "json", "quiet")  # fmt: skip
     add("ingest", _ingest, "Raw files to SDTM tables and the issue log.",
         "study", "data-root", "out", "quiet")  # fmt: skip
@@ -115,11 +109,11 @@ _OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "b": (("b",), {"type": Path, "metavar": "B", "help": "ARD, or a CSV table"}),
     "rel": (
         ("--rel",),
-        {"type": float, "default": 1e-6, "help": "relative tolerance"},
+        {"type": float, "default": 1e-6, "help": "relative tolerance (%(default)g)"},
     ),
     "abs": (
         ("--abs",),
-        {"type": float, "default": 0.0, "help": "absolute tolerance"},
+        {"type": float, "default": 0.0, "help": "absolute tolerance (%(default)g)"},
     ),
     "json": (("--json",), {"action": "store_true", "help": "print JSON"}),
     "quiet": (("--quiet",), {"action": "store_true", "help": "no messages"}),
@@ -132,67 +126,18 @@ def _say(arguments: argparse.Namespace, message: str) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from outcomes.displays.catalogue import display_problems
-    from outcomes.ingest.read import read_sources
-    from outcomes.study.load import read_study
+    from outcomes.findings import examine, lines_of_findings
 
-    study, problems = read_study(arguments.study, arguments.data_root)
-    stated = [(problem.where, problem.message) for problem in problems]
-    if study is not None and not problems:
-        stated = display_problems(study.spec)
-    found = [
-        {"file": arguments.study.name, "key": where, "message": message}
-        for where, message in stated
-    ]
-    errors = len(found)
-    if study is not None:
-        issues = read_sources(study)[1]
-        errors += int((issues["severity"] == "error").sum())
-        found += _as_records(issues)
+    findings = examine(arguments.study, arguments.data_root)
     if arguments.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(findings.found, indent=1, ensure_ascii=False))
     else:
-        for line in _grouped(found):
+        for line in lines_of_findings(findings.found):
             print(line)
-    partly = "" if study else " The raw data could not be checked."
+    errors = findings.errors
+    partly = "" if findings.data_read else " The raw data could not be checked."
     _say(arguments, f"{errors} error{'s' if errors != 1 else ''}.{partly}")
     return 1 if errors else 0
-
-
-def _as_records(issues: pd.DataFrame) -> list[dict[str, object]]:
-    rows = issues.astype(object).where(issues.notna(), None)
-    return [
-        {str(name): value for name, value in row.items() if value not in ("", None)}
-        for row in rows.to_dict("records")
-    ]
-
-
-def _grouped(found: list[dict[str, object]]) -> list[str]:
-    """Put issues into lines; of a rule found very often, the first ones and a count."""
-    lines: list[str] = []
-    seen: dict[tuple[object, ...], int] = {}
-    for issue in found:
-        group = tuple(issue.get(name) for name in ("severity", "rule", "file"))
-        seen[group] = seen.get(group, 0) + 1
-        if "rule" not in issue or seen[group] <= _SHOWN:
-            lines.append(_line(issue))
-    for (_, rule, file), count in seen.items():
-        if rule is not None and count > _SHOWN:
-            lines.append(
-                f"{file}: {count - _SHOWN} more of '{rule}' (--json lists all)"
-            )
-    return lines
-
-
-def _line(issue: dict[str, object]) -> str:
-    place = str(issue.get("file", ""))
-    for name in ("row", "column", "key", "subject", "value"):
-        if name in issue:
-            what = repr(issue[name]) if name == "value" else issue[name]
-            place += f", {name} {what}"
-    severity = issue.get("severity", "error")
-    remedy = f" {issue['remedy']}" if issue.get("remedy") else ""
-    return f"{severity}: {place}: {issue['message']}{remedy}"
 
 
 def _ingest(arguments: argparse.Namespace) -> int:
@@ -337,7 +282,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from outcomes.ard.compare import compare_files
+    from outcomes.ard.compare import compare_files, lines_of_differences
+    from outcomes.findings import as_records
 
     if min(arguments.rel, arguments.abs) < 0:
         raise UsageError("--rel and --abs are not negative.")
@@ -345,13 +291,14 @@ def _compare(arguments: argparse.Namespace) -> int:
         arguments.a, arguments.b, rel=arguments.rel, abs=arguments.abs
     )
     if arguments.json:
-        print(json.dumps(_as_records(differences), indent=1, ensure_ascii=False))
+        print(json.dumps(as_records(differences), indent=1, ensure_ascii=False))
     elif len(differences):
-        print(differences.to_string(index=False, max_colwidth=80))
+        for line in lines_of_differences(differences):
+            print(line)
     count = len(differences)
     _say(
         arguments,
-        f"{compared} results compared, "
+        f"{compared} result{'s' if compared != 1 else ''} compared, "
         + (f"{count} differ" if count else "identical within tolerance"),
     )
     return 1 if count else 0

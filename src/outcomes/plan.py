@@ -21,7 +21,7 @@ from outcomes.displays.catalogue import (
 )
 from outcomes.errors import SpecError
 from outcomes.ingest.tables import tables_of
-from outcomes.provenance.digests import digest
+from outcomes.provenance.digests import digest, file_digest
 from outcomes.provenance.sources import Sources
 from outcomes.study.load import StudyFile, load_study
 from outcomes.study.spec import (
@@ -83,6 +83,8 @@ class Job:
         Files below the results folder of the study, with forward slashes.
     spec : str
         Digest of the slice of the study file that the job reads.
+    data : str
+        Digest of the contents of ``raw``: a file may be replaced by an older one.
     code : str
         Digest of the code that the job runs.
     """
@@ -93,6 +95,7 @@ class Job:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     spec: str
+    data: str
     code: str
 
     @property
@@ -168,6 +171,15 @@ class Plan:
     def ids(self, stage: str) -> list[str]:
         """Return the ids of the jobs of a stage."""
         return [job.id for job in self.jobs if job.stage == stage]
+
+    def orphans(self, results: Path) -> list[Path]:
+        """Return files of an earlier plan: results that no job of this one makes."""
+        made = {file for job in self.jobs for file in job.outputs}
+        folders = {file.split("/")[0] for file in made if "/" in file}
+        found = [path for name in folders for path in (results / name).glob("*.*")]
+        return sorted(
+            path for path in found if path.relative_to(results).as_posix() not in made
+        )
 
     def raw_files(self) -> tuple[str, ...]:
         """Return the raw files that exist; `outcomes ingest` reports the others."""
@@ -266,6 +278,7 @@ class Plan:
             inputs=inputs,
             outputs=outputs,
             spec=digest(spec),
+            data=digest({file: file_digest(self.study.raw(file)) for file in raw}),
             code=digest([self._sources.digest(m) for m in (_WORKER[stage], *modules)]),
         )
 

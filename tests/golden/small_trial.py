@@ -33,6 +33,7 @@ CONTENT: dict[str, Any] = {
     "sources": {
         "dm": {"file": "dm.csv", "columns": {"USUBJID": "id", "ARMCD": "arm"}},
         "cm": {"file": "cm.csv", "columns": {"USUBJID": "id"}},
+        "ex": {"file": "ex.csv", "columns": {"USUBJID": "id"}},
         "qs": [
             {
                 "file": "madrs.csv",
@@ -196,18 +197,19 @@ def disposition(rows: ArdRows) -> None:
             endpoint="madrs_change",
             population="FAS",
         )
-        one.add("estimate", 0, term="closure", level="treated")
+        one.add("estimate", 0, term="closure", level="end-of-study")
 
 
 def _moments(mean: float) -> dict[str, float | None]:
+    median = mean // 1 + 0.5
     return {
         "n": 10,
         "n_missing": 0,
         "mean": mean,
         "sd": 6.254,
-        "median": mean,
-        "q1": mean - 4,
-        "q3": mean + 4,
+        "median": median,
+        "q1": median - 4,
+        "q3": median + 4,
         "min": mean // 1 - 9,
         "max": mean // 1 + 9,
     }
@@ -282,6 +284,7 @@ def change(rows: ArdRows) -> None:
     fit.add("covariance", text="us")
     test = {"f": 11.76, "num_df": 1, "den_df": 17.25, "p_value": 0.0032}
     rows.add_all(test, term="arm-by-visit")
+    rows.add_all(test, term="arm-at-all-visits")
 
 
 def distribution(rows: ArdRows) -> None:
@@ -308,6 +311,7 @@ def responders(rows: ArdRows) -> None:
             here.add("conf_high", 10.0 * n + 9, conf_level=0.95)
         against = rows.at(method_id=method, arm="PSI25", comparator="PSI1")
         against.add_all({"estimate": 40.0, "p_value": 0.0679}, term="risk-difference")
+        against.add("conf_method", text="newcombe", term="risk-difference")
         against.add("conf_low", -1.36, term="risk-difference", conf_level=0.95)
         against.add("conf_high", 67.35, term="risk-difference", conf_level=0.95)
         against.add("estimate", 6.0, term="odds-ratio")

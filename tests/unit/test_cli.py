@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from outcomes.ard.rows import ArdRows, point_level, write_ard
 from outcomes.cli import main
 from shared import ROOT
 
@@ -84,6 +89,142 @@ def test_check_prints_json_on_request(capsys: pytest.CaptureFixture[str]) -> Non
         "warning",
     }
     assert captured.err == ""
+
+
+def test_check_tells_what_derivation_settles(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    began = time.process_time()
+    assert main(["check", str(STUDY), "--quiet"]) == 0
+    assert time.process_time() - began < 3.0
+    out = capsys.readouterr().out
+    assert "note: adqs, column ANL01RS" in out
+    assert "ANOTHER RECORD IS ANALYSED: 3 administrations of CAPS-5" in out
+    assert "UNSCHEDULED, IN NO WINDOW: 5 administrations" in out
+    assert "form the group 'POOLED'" in out
+
+
+def _edited(folder: Path, edit: Callable[[dict[str, Any]], None]) -> list[str]:
+    content = yaml.safe_load(STUDY.read_text("utf-8"))
+    edit(content)
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return ["check", str(path), "--data-root", str(STUDY.parent), "--quiet"]
+
+
+def test_what_derivation_refuses_is_an_error_of_check(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        content["unscheduled"] = "error"
+
+    assert main(_edited(tmp_path, edit)) == 1
+    out = capsys.readouterr().out
+    (line,) = [one for one in out.splitlines() if one.startswith("error:")]
+    assert "unscheduled administrations (01-008" in line
+
+
+def test_an_analysis_of_a_visit_without_records_is_an_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    year = {"id": "YEAR1", "label": "Year 1", "day": 365}
+
+    def edit(content: dict[str, Any]) -> None:
+        content["visits"].append(year)
+        for analysis in content["analyses"]:
+            if analysis["id"] in ("primary", "distribution"):
+                analysis["visit"] = "YEAR1"
+            if analysis["id"] == "distribution":
+                analysis["accept_error"] = True
+            if analysis["id"] == "responders":
+                analysis["visits"] = ["WEEK18", "YEAR1"]
+
+    assert main([*_edited(tmp_path, edit), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    told = [f for f in found if "YEAR1" in f["message"] and "key" in f]
+    assert {(f["severity"], f["key"]) for f in told} == {
+        ("error", "analyses.primary.visit"),
+        ("warning", "analyses.distribution.visit"),
+        ("error", "analyses.responders.visits"),
+    }
+    assert told[0]["message"] == (
+        "no record of CAPS-5 has a value at YEAR1; visits with one: SCREENING, "
+        "BASELINE, POST1, POST2, WEEK18."
+    )
+
+
+def test_one_cause_with_many_rows_is_shown_by_its_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        content["sources"]["ex"]["date_format"] = "%d.%m.%Y"
+
+    words = _edited(tmp_path, edit)
+    assert main(words) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all('Declare date_format: "%Y-%m-%d"' in line for line in lines[:3])
+    assert lines[3].startswith("error: raw/dosing.csv, column date: and ")
+    assert lines[3].endswith(" more rows (--json lists all).")
+    assert main([*words, "--json"]) == 1
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == 3 + int(re.findall(r"and (\d+)", lines[3])[0])
+
+
+def test_a_file_that_is_no_yaml_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("sources:\n  dm:\n    decimal: ,\n", encoding="utf-8")
+    assert main(["check", str(path), "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("error: study.yaml: line 3: expected the node content")
+    assert "needs double quotes" in out
+
+
+def _ards(folder: Path, number: int) -> tuple[str, str]:
+    for name, shift in (("one", 0.0), ("two", 1.0)):
+        rows = ArdRows(study="demo", analysis="primary", prespecified="Y")
+        for place in range(number):
+            level = point_level(place)
+            rows.add("estimate", 10.0 + place + shift, level=level, term="point")
+        (folder / name).mkdir()
+        write_ard(rows, folder / name / "primary.parquet")
+    return str(folder / "one"), str(folder / "two")
+
+
+def test_compare_shows_what_tells_differences_apart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one, two = _ards(tmp_path, 60)
+    assert main(["compare", one, two, "--quiet"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = captured.out.splitlines()
+    assert lines[0] == "all of study demo, analysis primary, term point"
+    header = ["level", "statistic", "difference", "a", "b", "absolute", "relative"]
+    assert lines[1].split() == header
+    assert lines[2].split()[:2] == ["0000", "estimate"]
+    assert len(lines) == 2 + 50 + 1
+    assert lines[-1] == "and 10 more (--json lists all)"
+    assert main(["compare", one, two, "--json", "--quiet"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 60
+    assert main(["compare", one, one, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_compare_says_what_is_not_there_and_its_tolerances(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one, _ = _ards(tmp_path, 1)
+    for name in ("none", "none.parquet", "none.csv"):
+        assert main(["compare", one, str(tmp_path / name)]) == 1
+        assert "no such ARD file or folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    shown = capsys.readouterr().out
+    assert "relative tolerance (1e-06)" in shown
+    assert "absolute tolerance (0)" in shown
 
 
 def test_check_lists_all_problems_of_plan_and_data_at_once(

@@ -75,7 +75,8 @@ class Clone:
             for line in text.splitlines()
             if line.startswith(("rule ", "localrule "))
         ]
-        return {name.removeprefix(f"{TRIAL}/") for name in named} - {"all"}
+        jobs = {name.removeprefix(f"{TRIAL}.") for name in named} - {"all"}
+        return {name.replace(".", "/", 1) for name in jobs}
 
 
 def digests(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from clones import TRIAL, Clone, digests, make_clone
 
 from shared import ROOT
@@ -109,6 +110,37 @@ def test_editing_a_model_plans_what_uses_it_and_nothing_else(
     planned = copy_of_finished.planned(env=elsewhere)
     assert "analyse/primary" in planned
     assert not {"ingest", "derive", "analyse/disposition"} & planned
+
+
+def test_a_raw_file_replaced_by_an_older_one_is_read_again(
+    copy_of_finished: Clone,
+) -> None:
+    raw = copy_of_finished.study.parent / "raw/caps5.csv"
+    old = raw.read_text("utf-8")
+    raw.write_text(old.replace(",0,1,", ",1,0,", 1), encoding="utf-8")
+    assert raw.read_text("utf-8") != old
+    os.utime(raw, (1_500_000_000, 1_500_000_000))
+    assert "ingest" in copy_of_finished.planned()
+
+
+def test_paths_with_every_kind_of_character_work(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path / "a clone $HOME 'of' \"mine\" é;x")
+
+    def moved(name: str) -> subprocess.CompletedProcess[str]:
+        (clone.root / "data" / TRIAL).rename(clone.root / name)
+        config = {"studies": {TRIAL: {"study": f"{name}/study.yaml"}}}
+        text = yaml.safe_dump(config)
+        (clone.root / "config/config.yaml").write_text(text, encoding="utf-8")
+        done = clone.snakemake("-c2", "--until", f"{TRIAL}.derive")
+        (clone.root / name).rename(clone.root / "data" / TRIAL)
+        return done
+
+    done = moved("study's $(data) *")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (clone.results / "adam/adsl.parquet").is_file()
+    done = moved("st{u}dy")
+    assert done.returncode != 0
+    assert "takes braces in a path for" in done.stdout + done.stderr
 
 
 def test_a_lost_file_is_made_again(copy_of_finished: Clone) -> None:

@@ -15,7 +15,13 @@ validate(config, "../schemas/config.schema.yaml")
 
 # jobs run the interpreter that runs Snakemake, whatever stands first on PATH
 INTERPRETER = Path(sys.executable).parent.as_posix().replace("'", "'\\''")
-shell.prefix(f"export PATH='{INTERPRETER}':\"$PATH\"; ".replace("{", "{{"))
+PREFIX = f"export PATH='{INTERPRETER}':\"$PATH\"; "
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
+
+
+def raw_path(plan, file):
+    """Return a raw file as seen from the working folder."""
+    return Path(os.path.relpath(plan.study.raw(file))).as_posix()
 
 
 def read_plans():
@@ -33,6 +39,16 @@ def read_plans():
                 f"config: studies.{study}: the study file calls itself "
                 f"'{plan.study.spec.study.id}'; use that as the key."
             )
+        braced = [
+            path
+            for path in (raw_path(plan, file) for file in plan.raw_files())
+            if "{" in path or "}" in path
+        ]
+        if braced:
+            problems.append(
+                f"config: studies.{study}: Snakemake takes braces in a path for "
+                f"wildcards ({braced[0]}); rename it, or use 'outcomes run'."
+            )
         plans[study] = plan
     if problems:
         raise WorkflowError("\n".join(problems))
@@ -45,9 +61,8 @@ def below(study, files):
 
 
 def raw_files(study, job):
-    """Return the raw files of a job, as seen from the working folder."""
-    paths = [PLANS[study].study.raw(file) for file in job.raw]
-    return [Path(os.path.relpath(path)).as_posix() for path in paths]
+    """Return the raw files of a job."""
+    return [raw_path(PLANS[study], file) for file in job.raw]
 
 
 def command(study, job):
@@ -56,6 +71,11 @@ def command(study, job):
     return job.command(
         PLANS[study].study.path, RESULTS / study, Path(root) if root else None
     )
+
+
+def literally(value):
+    """Hand over a value in which braces are no wildcards."""
+    return lambda wildcards: value
 
 
 def all_outputs():

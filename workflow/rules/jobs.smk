@@ -1,10 +1,11 @@
 # One rule per job of the plan: the files, the command and the digests stand there.
+# A cluster makes file names of rule names, so that these hold no slash.
 for study, plan in PLANS.items():
     for job in plan.jobs:
 
         rule:
             name:
-                f"{study}/{job.name}"
+                f"{study}.{job.name}".replace("/", ".")
             input:
                 raw_files(study, job),
                 below(study, job.inputs),
@@ -18,8 +19,9 @@ for study, plan in PLANS.items():
                 "../envs/outcomes.yaml"
             threads: 1
             params:
-                words=command(study, job),
+                words=literally(command(study, job)),
                 spec=job.spec,
+                data=job.data,
                 code=job.code,
             shell:
                 "python -m outcomes {params.words:q} > {log} 2>&1"

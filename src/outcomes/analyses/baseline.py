@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from outcomes.analyses.describe import QUANTILES, share, summary
 from outcomes.analyses.selection import (
     Cohort,
-    at_parameter,
     baseline_values,
     cohort,
+    fail_empty_arms,
     in_words,
     paramcd_of,
 )
@@ -49,7 +49,7 @@ def analyse(
     Raises
     ------
     DataError
-        If a variable is no column of ADSL, or a score has no record.
+        If a variable is no column of ADSL, or the population has nobody.
     """
     population = analysis.population or ""
     people = cohort(spec, population, adsl)
@@ -58,6 +58,7 @@ def analyse(
     for arm, subjects in people.by_arm():
         n = len(subjects)
         ard.add("n", n, arm=arm, term="subjects", n_subjects=n)
+    fail_empty_arms(people, ard)
     for name in analysis.variables:
         if name not in adsl.columns:
             raise DataError(one_of(name, adsl.columns, name=f"{analysis.id}.variables"))
@@ -70,8 +71,16 @@ def analyse(
             _categorical(people, name, ard)
     for score in analysis.scores:
         paramcd = paramcd_of(spec, score)
-        records = at_parameter(adqs, paramcd)
+        records = adqs[adqs["PARAMCD"] == paramcd]
         here = ard.at(endpoint=score, visit=visit.id, time=visit.day)
+        if records.empty:
+            here.fail(
+                f"adqs has no record of {paramcd}; see the issue log of derive for "
+                "why.",
+                term=paramcd,
+                n_subjects=0,
+            )
+            continue
         label = f"{records['PARAM'].iloc[0]} at baseline"
         here.add("label", term=paramcd, text=label, n_subjects=len(people.subjects))
         _numeric(people, baseline_values(records), paramcd, here)
@@ -83,6 +92,10 @@ def _declared_label(spec: Study, name: str) -> str:
 
 
 def _numeric(people: Cohort, values: pd.Series[Any], term: str, ard: ArdRows) -> None:
+    if values.reindex(people.subjects["USUBJID"]).isna().all():
+        ard.fail(
+            f"no subject of {people.population} has a value.", term=term, n_subjects=0
+        )
     for arm, subjects in people.by_arm():
         own = values.reindex(subjects["USUBJID"])
         ard.add_all(summary(own), arm=arm, term=term, n_subjects=len(subjects))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from outcomes.analyses.change_data import ChangeData, change_data
 from outcomes.analyses.describe import moments, numbers, share
 from outcomes.analyses.effect_size import add_effect_sizes
-from outcomes.analyses.selection import in_words
+from outcomes.analyses.selection import fail_visit, in_words
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
 from outcomes.models.comparisons import contrasts, joint_test
@@ -88,6 +88,8 @@ def analyse(
     )
     observed = ard.at(method=in_words("observed cases", data.what.handling))
     _observed(spec, data, observed)
+    if data.visit not in data.visits:
+        fail_visit(data.visit, ard.at(method=in_words(data.what.handling)))
     modelled = ard.at(
         method=in_words(describe_fit(fit), data.what.handling), warning=weakness(fit)
     )
@@ -199,6 +201,10 @@ def _estimates(
     _add_estimates(data, means, "lsmean", ard)
     _fail_empty_arms(data, ard.at(term="lsmean"))
     if reference is None:
+        return None
+    if len(data.empty_arms) == len(data.people.arms) - 1:
+        # Only the control is there: no difference is left to compute.
+        _fail_empty_arms(data, ard.at(term="difference", comparator=reference))
         return None
     differences = contrasts(means, reference=reference)
     _add_estimates(data, differences, "difference", ard)

@@ -41,8 +41,11 @@ class ChangeData:
         Endpoint, population, estimand.
     people : Cohort
         The population.
+    visit : Visit
+        The visit of the analysis.
     visits : list of Visit
-        Scheduled visits after baseline that have a record, in order.
+        Scheduled visits after baseline that have a record with all covariates, in
+        order.
     records : DataFrame
         One row per subject and visit with a change: ADQS columns, the arm variable and
         the covariates.
@@ -56,6 +59,7 @@ class ChangeData:
 
     what: Target
     people: Cohort
+    visit: Visit
     visits: list[Visit]
     records: Frame
     baseline: pd.Series[float]
@@ -63,18 +67,23 @@ class ChangeData:
     formula: str
 
     @property
+    def complete(self) -> Frame:
+        """Records with all covariates: those that the model can use."""
+        return self.records.dropna()
+
+    @property
     def empty_arms(self) -> list[str]:
-        """Arms without a record."""
-        there = set(self.records[self.people.arm_variable])
+        """Arms without a record that the model can use."""
+        there = set(self.complete[self.people.arm_variable])
         return [arm for arm in self.people.arms if arm not in there]
 
     def levels(self, reference: str | None) -> dict[str, list[str]]:
         """Return the order of arms (reference first) and visits."""
         arms = sorted(self.people.arms, key=lambda arm: arm != reference)
-        return {
-            self.people.arm_variable: arms,
-            "AVISIT": [visit.id for visit in self.visits],
-        }
+        visits = [visit.id for visit in self.visits]
+        # Levels that no complete record has: the fit drops them with their records.
+        visits += sorted(set(self.records["AVISIT"]) - set(visits))
+        return {self.people.arm_variable: arms, "AVISIT": visits}
 
 
 def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> ChangeData:
@@ -105,13 +114,20 @@ def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> Chan
         )
     names = covariate_names(analysis.model.covariates)
     records = _with_covariates(people.with_arm(used), people, names)
-    seen = set(records["AVISIT"])
+    complete = records.dropna()
+    if complete.empty:
+        raise DataError(
+            f"none of the {len(records)} records of {what.paramcd} has all covariates "
+            f"({', '.join(names)})."
+        )
+    seen = set(complete["AVISIT"])
     baseline = baseline_values(own).dropna()
     several = len(people.arms) > 1
     arm = f"{people.arm_variable}*AVISIT" if several else "AVISIT"
     return ChangeData(
         what=what,
         people=people,
+        visit=spec.visit(analysis.visit),
         visits=[visit for visit in visits if visit.id in seen],
         records=records,
         baseline=baseline,

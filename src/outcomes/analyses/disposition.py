@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     Frame = pd.DataFrame
     Mask = pd.Series[bool]
 
-NOT_GIVEN = "Not given"
+NOT_GIVEN = "Reason not given"
+NOT_RECORDED = "not recorded"
 
 
 def analyse(
@@ -44,6 +45,18 @@ def analyse(
     ard = ard.at(method=in_words("counts of subjects"))
     randomised = adsl[adsl["RANDFL"] == "Y"]
     _entry(spec, adsl, randomised, ard)
+    if randomised.empty:
+        ard.fail("nobody was randomised.", term="randomised", n_subjects=0)
+    unknown = ~randomised["TRTFL"].isin(["Y", "N"])
+    recorded = not unknown.all() or randomised.empty
+    if not recorded:
+        ard.add(
+            "label",
+            text=NOT_RECORDED,
+            term="treatment-unknown",
+            warning="the study records no doses, so that who was treated is not known",
+            n_subjects=len(randomised),
+        )
     for arm, subjects in _by_arm(spec, randomised):
         here = ard.at(arm=arm)
         here.add_all(
@@ -51,7 +64,8 @@ def analyse(
             term="randomised",
             n_subjects=len(subjects),
         )
-        _treatment(subjects, here)
+        if recorded:
+            _treatment(subjects, here, some_unknown=bool(unknown.any()))
         _end_of_study(subjects, here, randomised)
     _populations(spec, adsl, randomised, ard)
     for other in spec.analyses:
@@ -95,12 +109,17 @@ def _reasons(given: pd.Series[str]) -> Iterator[tuple[str, int]]:
         yield str(reason), int(counts[reason])
 
 
-def _treatment(subjects: Frame, ard: ArdRows) -> None:
+def _treatment(subjects: Frame, ard: ArdRows, *, some_unknown: bool) -> None:
+    """Count who got what; somebody not known to be treated is not untreated."""
     treated = subjects["TRTFL"] == "Y"
+    untreated = subjects["TRTFL"] == "N"
     as_planned = subjects["TRT01A"] == subjects["TRT01P"]
     _count(ard, "treated-as-allocated", treated & as_planned)
     _count(ard, "treated-otherwise", treated & ~as_planned)
-    _count(ard, "not-treated", ~treated)
+    _count(ard, "not-treated", untreated)
+    if some_unknown:
+        weak = ard.at(warning="of some subjects it is not known whether treated")
+        _count(weak, "treatment-unknown", ~treated & ~untreated)
 
 
 def _count(ard: ArdRows, term: str, members: Mask) -> None:
@@ -175,7 +194,7 @@ def _analysed(
 ) -> None:
     """Count the subjects with a record that the analysis uses."""
     data = change_data(spec, analysis, adsl, adqs)
-    used = set(data.records.dropna()["USUBJID"])
+    used = set(data.complete["USUBJID"])
     for arm, subjects in data.people.by_arm():
         counts = share(int(subjects["USUBJID"].isin(used).sum()), len(subjects))
         ard.add_all(

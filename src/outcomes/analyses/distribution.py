@@ -10,6 +10,8 @@ from outcomes.analyses.selection import (
     analysed,
     at_parameter,
     cohort,
+    fail_empty_arms,
+    fail_visit,
     in_words,
     target,
 )
@@ -55,10 +57,21 @@ def analyse(
         time=visit.day,
         method=in_words("observed cases", QUANTILES, what.handling),
     )
+    fail_empty_arms(people, ard)
+    nobody = bool(change.reindex(people.subjects["USUBJID"]).isna().all())
+    if nobody:
+        fail_visit(visit, ard)
     for arm, subjects in people.by_arm(total=False):
         own = change.reindex(subjects["USUBJID"])
         x, y = ecdf(numbers(own.dropna()))
         n = int(own.notna().sum())
+        if not n and not nobody and len(subjects):
+            ard.fail(
+                "no subject of this arm has a change.",
+                arm=arm,
+                term="ecdf",
+                n_subjects=0,
+            )
         ard.add_all(summary(own), arm=arm, term="observed-change", n_subjects=n)
         for number, (value, percent) in enumerate(zip(x, y, strict=True), start=1):
             point = ard.at(arm=arm, term="ecdf", level=point_level(number))

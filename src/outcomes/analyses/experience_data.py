@@ -68,13 +68,15 @@ def coded(rows: Frame, columns: Iterable[str]) -> Frame:
     """
     import pandas as pd
 
-    parts: list[pd.Series[float] | Frame] = []
+    parts: list[pd.Series[float]] = []
     for name in columns:
         if rows[name].dtype.kind in "iuf":
             parts.append(rows[name])
         else:
-            levels = pd.get_dummies(rows[name], prefix=name, drop_first=True)
-            parts.append(levels.astype("float64"))
+            # Written out: of no rows at all, pandas makes a column of no known width.
+            for level in sorted(rows[name].unique())[1:]:
+                is_level = (rows[name] == level).astype("float64")
+                parts.append(is_level.rename(f"{name}_{level}"))
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=rows.index)
 
 

@@ -12,6 +12,7 @@ from outcomes.analyses.selection import (
     at_parameter,
     baseline_values,
     cohort,
+    fail_empty_arms,
     in_words,
     scheduled,
     target,
@@ -68,7 +69,15 @@ def analyse(
     )
     known = baseline_values(records).dropna().index
     first = spec.baseline_visit
+    fail_empty_arms(people, ard)
     _visit(people, ids.isin(known), ard.at(visit=first.id, time=first.day))
+    if not visits:
+        ard.fail(
+            f"no record of {what.paramcd} at a visit after baseline.",
+            term="observed",
+            n_subjects=0,
+        )
+        return
     reasons = _reasons(people.subjects, seen, rescued)
     for visit in visits:
         here = ard.at(visit=visit.id, time=visit.day)
@@ -103,7 +112,7 @@ def _reasons(subjects: Frame, seen: Frame, rescued: Frame) -> Frame:
 
     out = pd.DataFrame("", index=seen.index, columns=seen.columns, dtype="str")
     left = subjects.set_index("USUBJID")
-    reason = left["DCSREAS"].replace("", "not given")
+    reason = left["DCSREAS"].replace("", "reason not given")
     tail = ("After discontinuation: " + reason).where(
         left["EOSSTT"] == "DISCONTINUED", OTHER
     )

@@ -19,9 +19,10 @@ from outcomes.analyses.experience_data import (
     experience_data,
 )
 from outcomes.analyses.partial_correlation import check_columns, partial_correlation
-from outcomes.analyses.selection import in_words
+from outcomes.analyses.selection import fail_empty_arms, fail_visit, in_words
 from outcomes.ard.rows import ArdRows, point_level
 from outcomes.errors import ModelError
+from outcomes.instruments.registry import instrument
 from outcomes.study.spec import PredictsOutcome, Study
 
 if TYPE_CHECKING:
@@ -85,8 +86,12 @@ def analyse(
         time=visit.day,
         session=analysis.predictor.session,
     )
-    score = f"{analysis.predictor.instrument} {analysis.predictor.score}"
+    part = analysis.predictor
+    score = instrument(part.instrument).scores[part.score].label
     words = _words(score, analysis, data)
+    fail_empty_arms(data.people, ard)
+    if data.subjects[OUTCOME].isna().all():
+        fail_visit(visit, ard)
     for arm in data.people.arms:
         rows = data.of_arm(arm)
         used = data.complete(rows)

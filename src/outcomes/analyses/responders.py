@@ -14,9 +14,10 @@ from outcomes.analyses.selection import (
     Cohort,
     Target,
     analysed,
-    at_parameter,
     cohort,
     estimand_target,
+    fail_empty_arms,
+    fail_visit,
     in_words,
     paramcd_of,
     scheduled,
@@ -61,7 +62,9 @@ def analyse(
     spec : Study
         The study.
     analysis : Responders
-        The analysis; without visits, all scheduled ones after baseline.
+        The analysis; without visits, all scheduled ones after baseline. A visit at
+        which nobody was observed is an error row: missing = non-responder would make
+        everybody there a non-responder.
     adsl, adqs : DataFrame
         The datasets. Records with DTYPE ``NRI`` are those that a rule made; observed
         cases leave them out.
@@ -71,23 +74,36 @@ def analyse(
     Raises
     ------
     DataError
-        If an endpoint has no record, or values other than 0 and 1.
+        If an endpoint has values other than 0 and 1, or a population nobody.
     """
     for endpoint in analysis.endpoints:
         what = _target(spec, analysis, endpoint)
         people = cohort(spec, what.population, adsl)
-        found = at_parameter(adqs, what.paramcd)
+        own = ard.at(
+            endpoint=endpoint, population=what.population, estimand=what.estimand
+        )
+        fail_empty_arms(people, own)
+        found = adqs[adqs["PARAMCD"] == what.paramcd]
         visits = _visits(spec, analysis, found)
-        records = _records(found, what, visits)
-        for visit in visits:
-            rows = records[records["AVISIT"] == visit.id]
-            here = ard.at(
-                endpoint=endpoint,
-                population=what.population,
-                estimand=what.estimand,
-                visit=visit.id,
-                time=visit.day,
+        if not visits:
+            own.fail(
+                f"no record of {what.paramcd} at a visit after baseline; see the "
+                "issue log of derive for why.",
+                term="responders",
+                n_subjects=0,
             )
+        records = _records(found, what, visits)
+        observed = records[
+            (records["DTYPE"] != "NRI")
+            & records["USUBJID"].isin(people.subjects["USUBJID"])
+        ]
+        seen = set(observed["AVISIT"])
+        for visit in visits:
+            if visit.id not in seen:
+                fail_visit(visit, own)
+                continue
+            rows = records[records["AVISIT"] == visit.id]
+            here = own.at(visit=visit.id, time=visit.day)
             for method in (NRI, OBSERVED):
                 counts = counts_by_arm(people, rows, method)
                 _report(spec, analysis, counts, what, here.at(method_id=method))
@@ -106,15 +122,9 @@ def _visits(spec: Study, analysis: Responders, found: Frame) -> list[Visit]:
 
     Where an instrument is not scheduled nobody is a non-responder.
     """
-    visits = scheduled(spec, found)
-    there = {visit.id for visit in visits}
-    for id in analysis.visits:
-        if id not in there:
-            raise DataError(
-                f"adqs has no record of {found['PARAMCD'].iloc[0]} at {id}; name "
-                "visits at which its instrument is scheduled."
-            )
-    return [v for v in visits if v.id in analysis.visits] or visits
+    if analysis.visits:
+        return [visit for visit in spec.visits if visit.id in analysis.visits]
+    return scheduled(spec, found)
 
 
 def _records(found: Frame, what: Target, visits: list[Visit]) -> Frame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outcomes import __version__
+from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
 from outcomes.instruments.registry import instrument
 from outcomes.study.spec import (
@@ -27,7 +28,8 @@ AS_TREATED: Final = ("SAF", "SAFETY")
 """Populations that are analysed by the treatment received, not the planned one."""
 
 _STRATEGY: Final = {
-    "": "no intercurrent event declared",
+    "": "no intercurrent event declared, records after rescue medication kept as "
+    "observed",
     "treatment-policy": "records after rescue medication kept (treatment policy)",
     "hypothetical": "records after rescue medication dropped (hypothetical)",
     "composite": "no from rescue medication on (composite)",
@@ -115,6 +117,29 @@ def cohort(spec: Study, population: str, adsl: Frame) -> Cohort:
             "randomised or treated."
         )
     return Cohort(population, variable, arms, subjects)
+
+
+def fail_empty_arms(people: Cohort, ard: ArdRows) -> None:
+    """Say of each arm without anybody in the population that it is empty."""
+    for arm, subjects in people.by_arm(total=False):
+        if subjects.empty:
+            ard.fail(
+                f"no subject of {people.population} is in this arm.",
+                arm=arm,
+                term="subjects",
+                n_subjects=0,
+            )
+
+
+def fail_visit(visit: Visit, ard: ArdRows) -> None:
+    """Say that nobody has a value at a visit that the analysis is of."""
+    ard.fail(
+        f"no value to analyse at {visit.id}, the visit of this analysis.",
+        visit=visit.id,
+        time=visit.day,
+        term="visit",
+        n_subjects=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ _TEXTS: Final = ("text", "warning", "error", "prespecified")
 
 _DIFFERENCE: Final = ("difference", "a", "b", "absolute", "relative")
 
+SHOWN: Final = 50
+"""Differences that are printed."""
+
 
 def compare(a: Frame, b: Frame, *, rel: float = 1e-6, abs: float = 0.0) -> Frame:
     """List what differs between two ARDs.
@@ -130,6 +133,9 @@ def compare_files(
     DataError
         If something cannot be read, or there is nothing to compare.
     """
+    for path in (a, b):
+        if not path.exists():
+            raise DataError(f"{path}: no such ARD file or folder.")
     left = read_ard(a)
     if not b.is_dir() and b.suffix.lower() == ".csv":
         table = read_foreign(b)
@@ -147,6 +153,26 @@ def compare_files(
         if name in _DIFFERENCE or not _empty(found[name]).all()
     ]
     return found[used], compared
+
+
+def lines_of_differences(found: Frame) -> list[str]:
+    """Return the first `SHOWN` differences as a table of what tells them apart.
+
+    Parts of the key that are the same in all of them stand once above it.
+    """
+    keys = [name for name in found.columns if name not in _DIFFERENCE]
+    varying = [k for k in keys if found[k].nunique(dropna=False) > 1]
+    alike = [k for k in keys if k not in varying and k != "statistic"]
+    shared = ", ".join(f"{name} {found[name].iloc[0]}" for name in alike)
+    columns = [*(k for k in varying if k != "statistic"), "statistic"]
+    columns += [name for name in _DIFFERENCE if name in found]
+    table = found[columns].head(SHOWN).fillna("")
+    text = table.to_string(index=False, max_colwidth=40, float_format="%.3g")
+    lines = [f"all of {shared}"] if shared else []
+    lines += text.splitlines()
+    if len(found) > SHOWN:
+        lines.append(f"and {len(found) - SHOWN} more (--json lists all)")
+    return lines
 
 
 def read_foreign(path: Path) -> Frame:

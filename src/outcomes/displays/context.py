@@ -22,6 +22,8 @@ from outcomes.displays.words import population_of, population_words
 from outcomes.study.spec import AnyAnalysis, Arm, Study
 
 _REASONS_SHOWN = 5
+_WHOLE = ("analysis", "visit", "subjects")
+"""Terms whose errors are sentences about the whole of a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class Context:
         return next((v.label for v in self.spec.visits if v.id == id), id)
 
     @property
+    def single_arm(self) -> bool:
+        """Whether nobody was randomised: subjects enrolled."""
+        return self.spec.study.design == "single-arm"
+
+    def _level_label(self, level: str) -> str:
+        return next((v.label for v in self.spec.visits if v.id == level), level)
+
+    @property
     def heading(self) -> Heading:
         """The heading of the display; whether prespecified is what the ARD says."""
         rows = self.results.rows
@@ -94,7 +104,8 @@ class Context:
             return "All subjects of the study"
         found = dict.fromkeys(row.population for row in self.results.rows)
         ids = [id for id in found if id] or [population_of(self.spec, self.analysis)]
-        return "; ".join(population_words(id) for id in ids if id) or "All subjects"
+        names = [population_words(id, enrolled=self.single_arm) for id in ids if id]
+        return "; ".join(names) or "All subjects"
 
     def failures(self) -> tuple[str, ...]:
         """Say why results are absent: where and what, one sentence each."""
@@ -112,8 +123,8 @@ class Context:
         where = [
             self.visit_label(row.visit) if row.visit else "",
             self.arm_label(row.arm) if row.arm else "",
-            row.level,
-            row.term.replace("-", " ") if row.term != "analysis" else "",
+            self._level_label(row.level),
+            row.term.replace("-", " ") if row.term not in _WHOLE else "",
         ]
         place = ", ".join(part for part in where if part)
         return f"{place}: {row.error}" if place else row.error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from outcomes.ard.rounding import format_number, format_p
 from outcomes.displays.description import Cell, Part, joined
 from outcomes.displays.lookup import Result
@@ -20,6 +22,31 @@ RATIO = 2
 EFFECT = 2
 CORRELATION = 2
 LIKELIHOOD = 2
+_NOISE = 1e-6
+"""A value this near to one with fewer digits is that one."""
+
+
+def decimals_of(results: Iterable[Result]) -> int:
+    """Return the digits after the point that data have, 2 at most.
+
+    Judged by extremes and quartiles; halfway between two values counts as the values,
+    as the median of an even number of them is.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Rows with statistic ``min``, ``max``, ``q1``, ``median``, ``q3`` or ``x``.
+    """
+    rows = [(row.statistic, row.value) for row in results if row.value is not None]
+    for digits in (0, 1):
+        unit = 10.0**digits
+        steps = [
+            value * unit * (2 if statistic in ("q1", "median", "q3") else 1)
+            for statistic, value in rows
+        ]
+        if all(abs(step - round(step)) < _NOISE for step in steps):
+            return digits
+    return 2
 
 
 def number(result: Result | None, digits: int) -> Cell:

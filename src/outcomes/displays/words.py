@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from outcomes.datasets.adam import ADSL
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.spec import (
     AllOfEndpoint,
     AnyAnalysis,
     ChangeEndpoint,
     OfEndpoint,
+    ResponseEndpoint,
+    StatusEndpoint,
     Study,
+    ThresholdEndpoint,
 )
 
 _POPULATIONS = {
@@ -29,12 +35,21 @@ _COVARIANCES = {
     "cs": "compound symmetry",
     "ar1": "first-order autoregressive",
 }
+LS_MEANS = (
+    "LS means give the levels of every other factor equal weight and put covariates at"
+    " their mean."
+)
 _SMALL = ("A", "AND", "BY", "FOR", "FROM", "IN", "OF", "OR", "THE", "TO", "WITH")
 
 
-def population_words(id: str) -> str:
-    """Return a population as a table names it, its id in brackets."""
+def population_words(id: str, *, enrolled: bool = False) -> str:
+    """Return a population as a table names it, its id in brackets.
+
+    ``enrolled`` says that nobody was randomised, as in a study of one arm.
+    """
     name = _POPULATIONS.get(id)
+    if name and enrolled:
+        name = name.replace("randomised", "enrolled")
     return f"{name} ({id})" if name else id
 
 
@@ -59,13 +74,47 @@ def population_of(spec: Study, analysis: AnyAnalysis) -> str:
 
 
 def endpoint_label(spec: Study, id: str) -> str:
-    """Return what an endpoint is called: its label, else what can be said of it."""
+    """Return what an endpoint is called: its label, else one made of its parts."""
     endpoint = spec.endpoints[id]
     if endpoint.label:
         return endpoint.label
-    if isinstance(endpoint, ChangeEndpoint):
-        return f"Change in {score_label(spec, id)}"
-    return id.replace("_", " ")
+    match endpoint:
+        case ChangeEndpoint():
+            return f"Change in {score_label(spec, id)}"
+        case ResponseEndpoint():
+            return f"Response: {score_label(spec, id)} {reduction_words(endpoint)}"
+        case ThresholdEndpoint():
+            return f"{score_label(spec, id)} {threshold_words(endpoint)}"
+        case StatusEndpoint():
+            state = "met" if endpoint.equals == "Y" else "no longer met"
+            return f"{score_label(spec, id)} {state}"
+        case AllOfEndpoint():
+            return " and ".join(endpoint_label(spec, part) for part in endpoint.of)
+
+
+def reduction_words(endpoint: ResponseEndpoint) -> str:
+    """Say how far a score must fall: ``reduced by at least 50%``."""
+    least = "more than" if endpoint.strict else "at least"
+    if endpoint.reduction is not None:
+        return f"reduced by {least} {endpoint.reduction}%"
+    return f"reduced by {least} {endpoint.points} points"
+
+
+def threshold_words(endpoint: ThresholdEndpoint) -> str:
+    """Say where a score must lie: ``of 10 or less``."""
+    if endpoint.at_most is not None:
+        return f"of {endpoint.at_most:g} or less"
+    return f"of {endpoint.at_least:g} or more"
+
+
+def covariate_words(names: Iterable[str]) -> str:
+    """Return covariates in words, each with its column: ``baseline value (BASE)``."""
+    said = []
+    for name in names:
+        column = ADSL.column(name)
+        label = "baseline value" if name == "BASE" else column.label if column else ""
+        said.append(f"{label} ({name})" if label else name)
+    return ", ".join(said)
 
 
 def score_label(spec: Study, id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from outcomes.ingest.issues import IssueLog, nearest, quoted
+from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.study.spec import RawFile
 
@@ -25,6 +25,17 @@ _NUMBER = {
 }
 """Digits and one decimal mark: no thousands separator, exponent, NaN or infinity.
 Up to 15 digits before the mark, which a double holds exactly."""
+
+
+_DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%d-%b-%Y",
+)
+"""What dates are usually written in; one is suggested where it fits a whole column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,8 @@ class Cells:
             self.log.add(
                 "warning",
                 "value-not-mapped",
-                f"{quoted(value)} is not in {where}; it stands in {len(hits)} rows.",
+                f"{quoted(value)} is not in {where}; it stands in "
+                f"{plural(len(hits), 'row')}.",
                 f"It was kept as it is.{nearest(value, mapping)}",
                 file=self.table.file,
                 row=int(self.table.rows[hits[0]]),
@@ -158,7 +170,7 @@ class Cells:
             "date",
             column,
             lambda value: f"{quoted(value)} is no calendar date written {written}.",
-            "Correct it, or declare date_format, or list it under missing.",
+            _date_remedy(texts),
             values=texts,
         )
         return out
@@ -188,7 +200,7 @@ def not_a_number(value: str, decimal: str) -> str:
     other = "," if decimal == "." else "."
     hint = ""
     if _NUMBER[other].fullmatch(value):
-        hint = f"; it would be one with decimal: '{other}'"
+        hint = f'; it would be one with decimal: "{other}"'
     return f"{quoted(value)} is not a number{hint}."
 
 
@@ -198,6 +210,18 @@ def iso_date(text: str, written: str) -> str:
         return datetime.strptime(text, written).date().isoformat()
     except ValueError:
         return ""
+
+
+def _date_remedy(texts: TextArray) -> str:
+    """Say what to do with dates that do not read; name a format that all are in."""
+    values = [text for text in dict.fromkeys(texts) if text]
+    fits = [f for f in _DATE_FORMATS if all(iso_date(value, f) for value in values)]
+    if not fits:
+        return "Correct it, or declare date_format, or list it under missing."
+    declared = " or ".join(f'"{written}"' for written in fits)
+    if len(fits) > 1:
+        return f"Declare date_format: {declared}; the dates can be read as each."
+    return f"Declare date_format: {declared}; every date of the column is so written."
 
 
 def is_date_format(written: str) -> bool:
@@ -211,14 +235,21 @@ def is_date_format(written: str) -> bool:
         return False
 
 
-def absent_columns(table: RawTable, names: Sequence[str], log: IssueLog) -> list[str]:
-    """Report columns that a file lacks, each with the nearest it has; return them."""
+def absent_columns(
+    table: RawTable, names: Sequence[str], log: IssueLog, mapped: Sequence[str] = ()
+) -> list[str]:
+    """Report columns that a file lacks, each with the nearest it has; return them.
+
+    A column that the source has a use for already, in ``names`` or ``mapped``, is not
+    what is meant, and not suggested.
+    """
     absent = [name for name in dict.fromkeys(names) if name not in table.columns]
+    free = [name for name in table.columns if name not in (*names, *mapped)]
     for name in absent:
         log.add(
             "error",
             "missing-column",
-            f"there is no column {quoted(name)}.{nearest(name, table.columns)}",
+            f"there is no column {quoted(name)}.{nearest(name, free)}",
             "Correct the name in the study file, or export the column.",
             file=table.file,
             row=1,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from outcomes.datasets.results import ISSUES
 from outcomes.datasets.store import conform, empty
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning", "note"]
 _SHOWN = 60
+_CAUSE = ("severity", "rule", "file", "column")
+FEW = 3
+"""Rows of one cause that are shown; the log holds all."""
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ class IssueLog:
 
 
 def lines_of(issues: pd.DataFrame) -> list[str]:
-    """Return issues as text, one line each.
+    """Return issues as text, one line each; of a cause with many rows, the first.
 
     Examples
     --------
@@ -90,17 +93,51 @@ def lines_of(issues: pd.DataFrame) -> list[str]:
     >>> lines_of(log.frame())
     ['a.csv, row 2, column x: 7 is above 6.']
     """
+    records = issues.astype(object).where(issues.notna(), None).to_dict("records")
     lines = []
-    for issue in issues.to_dict("records"):
-        place = [str(issue["file"])] if issue["file"] else []
-        if issue["row"] == issue["row"] and issue["row"] is not None:
-            place.append(f"row {issue['row']}")
-        for name in ("column", "subject"):
-            if issue[name]:
-                place.append(f"{name} {issue[name]}")
-        remedy = f" {issue['remedy']}" if issue["remedy"] else ""
-        lines.append(f"{', '.join(place)}: {issue['message']}{remedy}")
+    for group in grouped(records):
+        lines += [line_of(issue, ("row", "column", "subject")) for issue in group[:FEW]]
+        lines += further(group)
     return lines
+
+
+def grouped(issues: Iterable[Mapping[Any, Any]]) -> list[list[Mapping[Any, Any]]]:
+    """Put issues of one cause together: same severity, rule, file and column.
+
+    An issue that is of no single row or subject stands for itself.
+    """
+    groups: dict[tuple[object, ...], list[Mapping[Any, Any]]] = {}
+    for number, issue in enumerate(issues):
+        many = issue.get("row") is not None or bool(issue.get("subject"))
+        key = tuple(issue.get(name) for name in _CAUSE)
+        groups.setdefault((*key, None if many else number), []).append(issue)
+    return list(groups.values())
+
+
+def line_of(issue: Mapping[Any, Any], named: Sequence[str]) -> str:
+    """Return an issue as a line: its file and ``named`` places, what, what to do."""
+    place = [str(issue["file"])] if issue.get("file") else []
+    for name in named:
+        value = issue.get(name)
+        if value is not None and value != "":
+            place.append(f"{name} {value!r}" if name == "value" else f"{name} {value}")
+    remedy = f" {issue['remedy']}" if issue.get("remedy") else ""
+    return f"{', '.join(place)}: {issue['message']}{remedy}"
+
+
+def further(group: Sequence[Mapping[Any, Any]], hint: str = "") -> list[str]:
+    """Return the line that counts what a group has beyond the first `FEW`."""
+    more = len(group) - FEW
+    if more <= 0:
+        return []
+    what = "row" if all(i.get("row") is not None for i in group) else "subject"
+    message = f"and {plural(more, f'more {what}')}{hint}."
+    return [line_of({**group[0], "message": message, "remedy": ""}, ("column",))]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 row``, ``2 rows``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def printable(text: str) -> str:

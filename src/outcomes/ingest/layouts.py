@@ -51,19 +51,20 @@ def answer_columns(
     For a long file this is one column under item 0. None where the source cannot be
     read with the columns there are.
     """
-    where_absent = absent_columns(table, columns_of(source), log)
+    places = columns_of(source)
+    answers = _answers_of(source, definition)
+    where_absent = absent_columns(table, places, log, answers)
     found: dict[int, str] | dict[str, str]
     if source.totals:
         found = dict(source.totals)
-        where_absent += absent_columns(table, list(source.totals.values()), log)
+        where_absent += absent_columns(table, answers, log, places)
     elif source.layout == "long":
-        named = [source.item or "", source.value or ""]
-        where_absent += absent_columns(table, named, log)
-        found = {0: named[1]}
+        where_absent += absent_columns(table, answers, log, places)
+        found = {0: source.value or ""}
     else:
         pattern = source.items or ""
         positions = definition.positions(source.ordering)
-        wanted = {own: pattern.format(item=at) for at, own in positions.items()}
+        wanted = dict(zip(positions.values(), answers, strict=True))
         found = {own: wanted[own] for own in definition.items}
         absent = [own for own in found if found[own] not in table.columns]
         if len(absent) == len(found):
@@ -72,7 +73,8 @@ def answer_columns(
                 "error",
                 "missing-column",
                 f"no column reads like {quoted(pattern)}: {quoted(names[0])} to "
-                f"{quoted(names[-1])}.{nearest(names[0], table.columns)}",
+                f"{quoted(names[-1])}."
+                + nearest(names[0], [c for c in table.columns if c not in places]),
                 "Correct items in the study file, or export the columns.",
                 file=table.file,
                 row=1,
@@ -80,7 +82,8 @@ def answer_columns(
             )
             return None
         needed = needed_items(spec, definition)
-        absent_columns(table, [found[own] for own in absent if own in needed], log)
+        lacking = [found[own] for own in absent if own in needed]
+        absent_columns(table, lacking, log, [*places, *answers])
         _note_absent(
             {own: found[own] for own in absent if own not in needed},
             definition,
@@ -89,6 +92,16 @@ def answer_columns(
         )
         found = {own: name for own, name in found.items() if own not in absent}
     return None if where_absent else found
+
+
+def _answers_of(source: QuestionnaireSource, definition: Instrument) -> list[str]:
+    """Return the columns that a source names for answers."""
+    if source.totals:
+        return list(source.totals.values())
+    if source.layout == "long":
+        return [source.item or "", source.value or ""]
+    positions = definition.positions(source.ordering)
+    return [(source.items or "").format(item=at) for at in positions]
 
 
 def needed_items(spec: Study, definition: Instrument) -> set[int]:

@@ -10,14 +10,15 @@ import numpy as np
 from outcomes.datasets.sdtm import INSTRUMENT_NOT_DONE, ITEM_SKIPPED
 from outcomes.errors import SpecError
 from outcomes.ingest.answers import GIVEN, Answers, read_answers
-from outcomes.ingest.cells import BoolArray, Cells
-from outcomes.ingest.issues import IssueLog, quoted
+from outcomes.ingest.cells import BoolArray, Cells, IntArray
+from outcomes.ingest.issues import IssueLog, plural, quoted
 from outcomes.ingest.layouts import Sheet, answer_columns, long_sheet, wide_sheet
 from outcomes.ingest.places import columns_of, read_places
 from outcomes.ingest.raw import RawTable
 from outcomes.ingest.variables import distinct_rows
 from outcomes.instruments.definition import Instrument
 from outcomes.instruments.registry import instrument
+from outcomes.study.explain import entry_of
 from outcomes.study.spec import QuestionnaireSource, Study
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def read_questionnaire(
         The subjects of DM, if it could be read.
     """
     source = spec.sources.qs[position]
-    definition = _definition(source, f"sources.qs.{position}", log)
+    where = entry_of("sources.qs", position, source.file)
+    definition = _definition(source, where, log)
     if definition is None:
         return None
     columns = answer_columns(spec, source, definition, table, log)
@@ -139,14 +141,17 @@ def _done(
         log.add(
             "note",
             "no-answer",
-            f"{len(empty)} administrations of {source.instrument} without any answer, "
-            f"the first in row {rows[0]}.",
+            f"{plural(len(empty), 'administration')} of {source.instrument} without "
+            f"any answer{_the_first(rows)}.",
             "Kept as an instrument that was not done.",
             file=source.file,
             row=int(rows[0]),
-            value=str(len(empty)),
         )
     return np.asarray(kept & ~flagged, dtype=np.bool_)
+
+
+def _the_first(rows: IntArray) -> str:
+    return f", the first in row {rows[0]}" if len(rows) > 1 else ""
 
 
 def check_duplicates(spec: Study, found: list[Answered], log: IssueLog) -> None:

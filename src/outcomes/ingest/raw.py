@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outcomes.errors import SpecError
-from outcomes.ingest.issues import IssueLog, nearest, quoted
+from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
 from outcomes.study.load import StudyFile
 from outcomes.study.spec import RawFile
 
@@ -22,6 +22,7 @@ TextArray = NDArray[np.object_]
 IntArray = NDArray[np.int64]
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_IN_YAML = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"'}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _INVISIBLE = re.compile(
@@ -227,8 +228,8 @@ def _right_delimiter(text: str, source: RawFile, log: IssueLog) -> bool:
         "delimiter",
         f"the header is one column with the delimiter {source.delimiter!r} "
         f"({_DELIMITERS[source.delimiter]}), but holds {other!r} "
-        f"({_DELIMITERS[other]}) {count(other)} times.",
-        f"Declare delimiter: {other!r}.",
+        f"({_DELIMITERS[other]}) {plural(count(other), 'time')}.",
+        f"Declare delimiter: {_IN_YAML[other]}.",
         file=source.file,
         row=1,
         value=line,
@@ -279,7 +280,7 @@ def _table(records: list[list[str]], source: RawFile, log: IssueLog) -> RawTable
             log.add(
                 "error",
                 "ragged-row",
-                f"has {len(record)} fields, the header has {len(header)}.",
+                f"has {plural(len(record), 'field')}, the header has {len(header)}.",
                 "Quote fields that hold the delimiter; write every field.",
                 file=file,
                 row=row,
@@ -292,11 +293,11 @@ def _table(records: list[list[str]], source: RawFile, log: IssueLog) -> RawTable
         log.add(
             "note",
             "blank-row",
-            f"{len(blank)} blank rows, the first is row {blank[0]}.",
-            "They were left out.",
+            f"{plural(len(blank), 'blank row')}"
+            + (f", the first is row {blank[0]}." if len(blank) > 1 else "."),
+            "Left out.",
             file=file,
             row=blank[0],
-            value=str(len(blank)),
         )
     if len(records) - 1 == len(blank):
         log.add(

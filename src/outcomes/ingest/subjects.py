@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from outcomes.datasets.adam import ADSL
 from outcomes.datasets.sdtm import DM
 from outcomes.ingest.cells import Cells
-from outcomes.ingest.issues import IssueLog, nearest, quoted
+from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.ingest.variables import Variables, read_variables
 from outcomes.study.spec import Study, SubjectSource
@@ -18,6 +18,7 @@ from outcomes.study.spec import Study, SubjectSource
 if TYPE_CHECKING:
     import pandas as pd
 
+SEX_CODES = ("F", "M", "U", "UNDIFFERENTIATED")
 NOT_ASSIGNED = "NOTASSGN"
 """ARMCD (CDISC) of an empty arm that ``not_randomised`` allows."""
 
@@ -40,6 +41,7 @@ def read_subjects(
     if read is None:
         return None
     _check_duplicates(source, read, spec)
+    _check_sex(source, read)
     arms = [arm.id for arm in spec.arms]
     for name in ("ARMCD", "ACTARMCD"):
         if name in read.values:
@@ -95,6 +97,28 @@ def _check_duplicates(source: SubjectSource, read: Variables, spec: Study) -> No
                     f"{quoted(texts[before])} in row {row}.",
                     "A subject has one value; correct one of them.",
                 )
+
+
+def _check_sex(source: SubjectSource, read: Variables) -> None:
+    """Warn of every value of SEX that CDISC does not have and no map explains."""
+    if "SEX" not in source.columns or "SEX" in source.values:
+        return
+    cells, sex = read.cells, read.values["SEX"]
+    for value in dict.fromkeys(sex):
+        if value in ("", *SEX_CODES):
+            continue
+        hits = np.flatnonzero(sex == value)
+        cells.log.add(
+            "warning",
+            "sex-code",
+            f"{quoted(value)} is no CDISC code of SEX ({', '.join(SEX_CODES)}); it "
+            f"stands in {plural(len(hits), 'row')}.",
+            "It was kept as it is. Map it under sources.dm.values.SEX.",
+            file=source.file,
+            row=int(cells.table.rows[hits[0]]),
+            column=source.columns["SEX"],
+            value=value,
+        )
 
 
 def _only(position: int, n: int) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from outcomes.datasets.schema import Schema
 from outcomes.ingest.cells import Cells, absent_columns
-from outcomes.ingest.issues import IssueLog, nearest, quoted
+from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.study.spec import SubjectSource, TableSource
 
@@ -125,11 +125,10 @@ def distinct_rows(table: RawTable, used: list[str], log: IssueLog) -> RawTable:
         log.add(
             "note",
             "repeated-rows",
-            f"{repeated} of {len(table.rows)} rows repeat an earlier one in "
+            f"{repeated} of {plural(len(table.rows), 'row')} repeat an earlier one in "
             f"{', '.join(dict.fromkeys(used))}.",
             "Taken once (rows: distinct).",
             file=table.file,
-            value=str(repeated),
         )
     return out
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outcomes.ard.rows import read_ard
+from outcomes.report.titles import analysis_title
 from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def appendix_of(spec: Study, ard: Path) -> list[Part]:
     return [
         _part(
             analysis.id,
-            analysis.title or analysis.id,
+            analysis_title(spec, analysis),
             read_ard(ard / f"{analysis.id}.parquet"),
         )
         for analysis in spec.analyses

@@ -10,6 +10,8 @@ from outcomes.datasets.results import ISSUES
 from outcomes.datasets.store import read_csv
 
 _SEVERITY = ("error", "warning", "note")
+_ORIGIN = "study-day-origin"
+"""The rule of derivation that replaced the date of day 1."""
 _STAGE = ("ingest", "derive")
 
 
@@ -50,6 +52,19 @@ def findings_in(path: Path) -> list[Finding]:
         for key, rows in groups.items()
     ]
     return sorted(findings, key=_order)
+
+
+def origin_notes(path: Path) -> tuple[str, ...]:
+    """Return what the log says of subjects whose study days count from another day.
+
+    Raises
+    ------
+    DataError
+        As `findings_in`.
+    """
+    frame = read_csv(path, ISSUES)
+    rows = frame[(frame["stage"] == "derive") & (frame["rule"] == _ORIGIN)]
+    return tuple(dict.fromkeys(rows["message"]))
 
 
 def _where(row: dict[Any, Any]) -> str:

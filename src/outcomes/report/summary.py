@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 from outcomes.instruments.registry import instrument
 from outcomes.report.collect import Display
+from outcomes.report.titles import (
+    QUESTIONS,
+    analysis_title,
+    endpoint_name,
+    population_name,
+    score_name,
+)
 from outcomes.study.spec import (
     AllOfEndpoint,
     AnyAnalysis,
@@ -27,16 +34,6 @@ _STRATEGY = {
     "hypothetical": "values after it are set aside, as if it had not happened",
     "composite": "counts as not having reached the endpoint",
 }
-_QUESTION = {
-    "disposition": "disposition",
-    "baseline": "baseline characteristics",
-    "missingness": "missing data",
-    "change": "change from baseline",
-    "distribution": "distribution of change",
-    "responders": "yes/no endpoints",
-    "predicts-outcome": "prediction of change",
-}
-_ORIGIN = {"first-dose": "first dose", "randomisation": "randomisation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,14 @@ class AnalysisLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PopulationLine:
+    """One population: its name in words, and its rule as the study file has it."""
+
+    name: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Everything the first section of the report says."""
 
@@ -74,7 +79,7 @@ class Summary:
     arms: tuple[Entry, ...]
     visits: tuple[VisitLine, ...]
     day_one: str
-    populations: tuple[Entry, ...]
+    populations: tuple[PopulationLine, ...]
     endpoints: tuple[Entry, ...]
     estimands: tuple[Entry, ...]
     analyses: tuple[AnalysisLine, ...]
@@ -111,22 +116,33 @@ def summary_of(spec: Study, displays: list[Display]) -> Summary:
             )
             for visit in spec.visits
         ),
-        day_one=_ORIGIN[spec.origin],
-        populations=tuple(Entry(*item) for item in spec.populations.items()),
+        day_one=_day_one(spec),
+        populations=tuple(
+            PopulationLine(population_name(id, info.design), rule)
+            for id, rule in spec.populations.items()
+        ),
         endpoints=tuple(
-            Entry(_name(spec, id), _endpoint(spec, endpoint))
+            Entry(endpoint_name(spec, id), _endpoint(spec, endpoint))
             for id, endpoint in spec.endpoints.items()
         ),
         estimands=tuple(
             Entry(estimand.label or estimand.id, _estimand(spec, estimand))
             for estimand in spec.estimands
         ),
-        analyses=tuple(_analysis(analysis, displays) for analysis in spec.analyses),
+        analyses=tuple(
+            _analysis(spec, analysis, displays) for analysis in spec.analyses
+        ),
     )
 
 
 def _arms(count: int) -> str:
     return "one arm" if count == 1 else f"{count} arms"
+
+
+def _day_one(spec: Study) -> str:
+    if spec.origin == "first-dose":
+        return "first dose"
+    return "enrolment" if spec.study.design == "single-arm" else "randomisation"
 
 
 def _role(active: bool, control: bool) -> str:
@@ -142,9 +158,8 @@ def _day(day: int) -> str:
 def _score(endpoint: Endpoint) -> str:
     if isinstance(endpoint, AllOfEndpoint):
         return ""
-    definition = instrument(endpoint.instrument)
-    score = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
-    return f"{score.label} ({definition.title})"
+    label = score_name(endpoint.instrument, endpoint.score)
+    return f"{label} ({instrument(endpoint.instrument).title})"
 
 
 def _endpoint(spec: Study, endpoint: Endpoint) -> str:
@@ -167,21 +182,12 @@ def _endpoint(spec: Study, endpoint: Endpoint) -> str:
             state = "met" if endpoint.equals == "Y" else "not met"
             return f"{_score(endpoint)}: {state}"
         case AllOfEndpoint():
-            return f"all of: {', '.join(_name(spec, id) for id in endpoint.of)}"
-
-
-def _name(spec: Study, id: str) -> str:
-    """Return what an endpoint is called."""
-    endpoint = spec.endpoints[id]
-    if endpoint.label:
-        return endpoint.label
-    if isinstance(endpoint, ChangeEndpoint):
-        return f"Change in {endpoint.instrument} {endpoint.score.replace('_', ' ')}"
-    return id.replace("_", " ")
+            return f"all of: {', '.join(endpoint_name(spec, id) for id in endpoint.of)}"
 
 
 def _estimand(spec: Study, estimand: Estimand) -> str:
-    words = f"{_name(spec, estimand.endpoint)}, in {estimand.population}"
+    people = population_name(estimand.population, spec.study.design)
+    words = f"{endpoint_name(spec, estimand.endpoint)}, in {people}"
     events = [
         f"rescue medication by the {event.strategy} strategy"
         f" ({_STRATEGY[event.strategy]})"
@@ -190,7 +196,9 @@ def _estimand(spec: Study, estimand: Estimand) -> str:
     return "; ".join([words, *events])
 
 
-def _analysis(analysis: AnyAnalysis, displays: list[Display]) -> AnalysisLine:
+def _analysis(
+    spec: Study, analysis: AnyAnalysis, displays: list[Display]
+) -> AnalysisLine:
     own = tuple(display for display in displays if display.analysis == analysis.id)
     planned = (
         all(display.label == "PRE-SPECIFIED" for display in own)
@@ -198,8 +206,8 @@ def _analysis(analysis: AnyAnalysis, displays: list[Display]) -> AnalysisLine:
         else analysis.prespecified
     )
     return AnalysisLine(
-        title=analysis.title or analysis.id,
-        question=_QUESTION[analysis.question],
+        title=analysis_title(spec, analysis),
+        question=QUESTIONS[analysis.question],
         label="PRE-SPECIFIED" if planned else "EXPLORATORY",
         displays=own,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from outcomes.datasets.store import atomic
 from outcomes.report.appendix import Part, appendix_of
 from outcomes.report.collect import Display, displays_in, sections_of
-from outcomes.report.issues import findings_in
+from outcomes.report.issues import findings_in, origin_notes
 from outcomes.report.links import linked
 from outcomes.report.summary import summary_of
 from outcomes.report.svg import inlined
@@ -46,11 +46,13 @@ def write_report(study: StudyFile, results: Path) -> None:
     appendix = appendix_of(spec, results / "ard")
     known = {line.result_id for part in appendix for line in part.lines}
     displays = [_prepared(display, known) for display in displays_in(results, spec)]
+    log = results / "adam" / "issues.csv"
     html = _render(
         spec=spec,
         summary=summary_of(spec, displays),
+        origin_notes=origin_notes(log),
         sections=sections_of(displays),
-        findings=findings_in(results / "adam" / "issues.csv"),
+        findings=findings_in(log),
         appendix=appendix,
         count=sum(len(part.lines) for part in appendix),
     )

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Collection
 from itertools import pairwise
 
 from outcomes.datasets.adam import ADQS, ADSL
 from outcomes.datasets.sdtm import DM
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.check_analyses import (
+    Found,
+    adsl_columns,
+    analyses,
+    score_problem,
+)
+from outcomes.study.explain import entry_of, unknown
 from outcomes.study.expression import parse
+from outcomes.study.needs import unmet_needs
 from outcomes.study.spec import (
     AllOfEndpoint,
-    BaselineCharacteristics,
-    Change,
     ChangeEndpoint,
-    OfEndpoint,
-    PredictsOutcome,
-    Responders,
     ResponseEndpoint,
     StatusEndpoint,
     Study,
     ThresholdEndpoint,
 )
-
-Found = Iterator[tuple[str, str]]
-"""Pairs of key path and message."""
 
 
 def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:
@@ -47,14 +46,6 @@ def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:
         if set(needed.split()) <= set(sound)
         for problem in check(spec)
     ]
-
-
-def _unknown(value: str, known: Iterable[str], what: str) -> str:
-    names = list(known)
-    near = get_close_matches(value, names, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    listed = ", ".join(names) if names else "none is declared"
-    return f"'{value}' is not {what}. Known: {listed}.{hint}"
 
 
 def _ids(spec: Study) -> Found:
@@ -87,6 +78,15 @@ def _arms(spec: Study) -> Found:
         yield "arms", f"two controls ({', '.join(controls)}); mark one arm only."
     if not controls and spec.study.design == "parallel":
         yield "arms", "no arm is marked 'control: true', but the design is parallel."
+    if spec.study.design == "single-arm":
+        if len(spec.arms) > 1:
+            yield (
+                "arms",
+                f"{len(spec.arms)} arms, but the design is single-arm; keep one, or "
+                "say design: parallel.",
+            )
+        for id in controls:
+            yield f"arms.{id}", "is a control, but the design is single-arm."
     for arm in spec.arms:
         if arm.active and arm.control:
             yield f"arms.{arm.id}", "is both active and control; choose one."
@@ -133,9 +133,9 @@ def _sources(spec: Study) -> Found:
     for name in dm.strata:
         if name not in dm.covariates and name not in dm.columns:
             known = [*dm.columns, *dm.covariates]
-            yield "sources.dm.strata", _unknown(name, known, "a column of dm")
+            yield "sources.dm.strata", unknown(name, known, "a column of dm")
     for position, source in enumerate(spec.sources.qs):
-        where = f"sources.qs.{position + 1}"
+        where = entry_of("sources.qs", position, source.file)
         ways = [source.items is not None, source.layout == "long", bool(source.totals)]
         if sum(ways) != 1:
             ways_in_words = "items (wide), layout: long with item and value, totals"
@@ -151,44 +151,44 @@ def _sources(spec: Study) -> Found:
         visits = [v.id for v in spec.visits] + spec.unscheduled_visits
         for id in [*source.visit_values.values(), *filter(None, [source.at_visit])]:
             if id not in visits:
-                yield where, _unknown(id, visits, "a visit")
+                yield where, unknown(id, visits, "a visit")
 
 
 def _instruments(spec: Study) -> Found:
     known = instrument_ids()
     for name, rules in spec.instruments.items():
         if name not in known:
-            yield f"instruments.{name}", _unknown(name, known, "an instrument")
+            yield f"instruments.{name}", unknown(name, known, "an instrument")
             continue
         scores = instrument(name).scores
         for score, n_min in rules.n_min.items():
             where = f"instruments.{name}.n_min.{score}"
             if score not in scores:
-                yield where, _unknown(score, scores, "a score")
+                yield where, unknown(score, scores, "a score")
             elif not 1 <= n_min <= len(scores[score].items):
                 yield where, f"{n_min} is not from 1 to {len(scores[score].items)}."
         for name_of, criteria in rules.criteria.items():
             where = f"instruments.{name}.criteria.{name_of}"
             derived = instrument(name).derived.get(name_of)
             if derived is None:
-                yield where, _unknown(name_of, instrument(name).derived, "a yes/no")
+                yield where, unknown(name_of, instrument(name).derived, "a yes/no")
                 continue
             for criterion in criteria:
                 if criterion not in derived.criteria:
-                    yield where, _unknown(criterion, derived.criteria, "a criterion")
+                    yield where, unknown(criterion, derived.criteria, "a criterion")
     for position, source in enumerate(spec.sources.qs):
-        where = f"sources.qs.{position + 1}"
+        where = entry_of("sources.qs", position, source.file)
         if source.instrument not in known:
             yield (
-                f"{where}.instrument",
-                _unknown(source.instrument, known, "an instrument"),
+                f"{where}, instrument",
+                unknown(source.instrument, known, "an instrument"),
             )
             continue
         definition = instrument(source.instrument)
         orderings = list(definition.orderings)
         if orderings and source.ordering is None and not source.totals:
             yield (
-                f"{where}.ordering",
+                f"{where}, ordering",
                 (
                     f"is missing: items of {definition.id} circulate in several "
                     "orders, and column names do not tell which. Choose one of "
@@ -197,22 +197,15 @@ def _instruments(spec: Study) -> Found:
             )
         elif source.ordering and source.ordering not in orderings:
             yield (
-                f"{where}.ordering",
-                _unknown(source.ordering, orderings, "an ordering"),
+                f"{where}, ordering",
+                unknown(source.ordering, orderings, "an ordering"),
             )
         for score in source.totals:
             if score not in definition.scores:
                 yield (
-                    f"{where}.totals.{score}",
-                    _unknown(score, definition.scores, f"a score of {definition.id}"),
+                    f"{where}, totals.{score}",
+                    unknown(score, definition.scores, f"a score of {definition.id}"),
                 )
-
-
-def _adsl_columns(spec: Study) -> dict[str, str]:
-    """Map every column ADSL will have, population flags aside, to its kind."""
-    known: dict[str, str] = {column.name: column.kind for column in ADSL.columns}
-    declared = spec.sources.dm.covariates
-    return known | {name: covariate.kind for name, covariate in declared.items()}
 
 
 def _covariates(spec: Study) -> Found:
@@ -226,7 +219,8 @@ def _covariates(spec: Study) -> Found:
 
 
 def _populations(spec: Study) -> Found:
-    columns = _adsl_columns(spec)
+    flags = dict.fromkeys([f"{id}FL" for id in spec.populations], "text")
+    columns = adsl_columns(spec) | flags
     for id, source in spec.populations.items():
         where = f"populations.{id}"
         if len(id) > 6:
@@ -240,27 +234,13 @@ def _populations(spec: Study) -> Found:
             continue
         for name in expression.columns:
             if name not in columns:
-                yield where, _unknown(name, columns, "a column of ADSL")
+                yield where, unknown(name, columns, "a column of ADSL")
         for name, constant in expression.comparisons:
             if name in columns and isinstance(constant, str) != (
                 columns[name] == "text"
             ):
                 kind = "text" if columns[name] == "text" else "a number"
                 yield where, f"{name} is {kind}; {constant!r} is not."
-
-
-def _score_problem(spec: Study, name: str, score: str, where: str) -> Found:
-    known = sorted({source.instrument for source in spec.sources.qs})
-    if name not in known:
-        yield (
-            f"{where}.instrument",
-            _unknown(name, known, "an instrument with a source"),
-        )
-    elif name in instrument_ids():
-        definition = instrument(name)
-        names = [*definition.scores, *definition.derived]
-        if score not in names:
-            yield f"{where}.score", _unknown(score, names, f"a score of {name}")
 
 
 def _endpoints(spec: Study) -> Found:
@@ -270,14 +250,14 @@ def _endpoints(spec: Study) -> Found:
             for part in endpoint.of:
                 other = spec.endpoints.get(part)
                 if other is None:
-                    yield f"{where}.of", _unknown(part, spec.endpoints, "an endpoint")
+                    yield f"{where}.of", unknown(part, spec.endpoints, "an endpoint")
                 elif isinstance(other, ChangeEndpoint | AllOfEndpoint):
                     yield (
                         f"{where}.of",
                         f"'{part}' is not a yes/no endpoint of a score.",
                     )
             continue
-        yield from _score_problem(spec, endpoint.instrument, endpoint.score, where)
+        yield from score_problem(spec, endpoint.instrument, endpoint.score, where)
         if isinstance(endpoint, ResponseEndpoint) and (
             (endpoint.reduction is None) == (endpoint.points is None)
         ):
@@ -303,9 +283,9 @@ def _estimands(spec: Study) -> Found:
     for estimand in spec.estimands:
         where = f"estimands.{estimand.id}"
         if estimand.endpoint not in spec.endpoints:
-            yield where, _unknown(estimand.endpoint, spec.endpoints, "an endpoint")
+            yield where, unknown(estimand.endpoint, spec.endpoints, "an endpoint")
         if estimand.population not in spec.populations:
-            yield where, _unknown(estimand.population, spec.populations, "a population")
+            yield where, unknown(estimand.population, spec.populations, "a population")
         change = isinstance(spec.endpoints.get(estimand.endpoint), ChangeEndpoint)
         for event in estimand.intercurrent_events:
             if event.strategy == "composite" and change:
@@ -317,115 +297,6 @@ def _estimands(spec: Study) -> Found:
                 )
 
 
-def _analyses(spec: Study) -> Found:
-    visits = [v.id for v in spec.visits]
-    estimands = [e.id for e in spec.estimands]
-    for analysis in spec.analyses:
-        where = f"analyses.{analysis.id}"
-        if analysis.population and analysis.population not in spec.populations:
-            yield where, _unknown(analysis.population, spec.populations, "a population")
-        visit = getattr(analysis, "visit", None)
-        if visit is not None and visit not in visits:
-            yield where, _unknown(visit, visits, "a visit")
-        elif visit is not None and visit == spec.baseline_visit.id:
-            yield where, f"{visit} is the baseline; change is analysed after it."
-        if isinstance(analysis, OfEndpoint):
-            yield from _of_endpoint(spec, analysis, where, estimands)
-        elif analysis.population is None and not (
-            isinstance(analysis, Responders) and analysis.estimands
-        ):
-            yield where, "needs a population."
-        if isinstance(analysis, Change):
-            yield from _model(spec, analysis, where)
-        if isinstance(analysis, BaselineCharacteristics):
-            columns = _adsl_columns(spec)
-            for name in analysis.variables:
-                if name not in columns:
-                    yield where, _unknown(name, columns, "a column of ADSL")
-            for name in analysis.scores:
-                if name not in spec.endpoints:
-                    yield where, _unknown(name, spec.endpoints, "an endpoint")
-                elif not isinstance(spec.endpoints[name], ChangeEndpoint):
-                    yield where, f"'{name}' is a yes/no endpoint; it has no baseline."
-        if isinstance(analysis, Responders):
-            yield from _responders(spec, analysis, where, visits, estimands)
-        if isinstance(analysis, PredictsOutcome):
-            part = analysis.predictor
-            yield from _score_problem(
-                spec, part.instrument, part.score, f"{where}.predictor"
-            )
-            if not any(
-                s.instrument == part.instrument and (s.session or s.at_session)
-                for s in spec.sources.qs
-            ):
-                yield where, f"{part.instrument} has no source with a session."
-
-
-def _model(spec: Study, analysis: Change, where: str) -> Found:
-    known = [*_adsl_columns(spec), "BASE", "AVISIT"]
-    for term in analysis.model.covariates:
-        for name in term.split("*"):
-            if name.strip() not in known:
-                yield (
-                    f"{where}.model.covariates",
-                    _unknown(name.strip(), known, "a column"),
-                )
-            elif name.strip() in ("TRT01P", "TRT01A", "ARMCD", "USUBJID"):
-                yield f"{where}.model.covariates", f"{name.strip()} is no covariate."
-    if analysis.model.method == "ml" and analysis.model.df == "kenward-roger":
-        yield f"{where}.model.df", "kenward-roger needs method: reml."
-
-
-def _of_endpoint(
-    spec: Study, analysis: OfEndpoint, where: str, estimands: list[str]
-) -> Found:
-    if (analysis.estimand is None) == (analysis.endpoint is None):
-        yield where, "needs either an estimand, or an endpoint and a population."
-        return
-    if analysis.estimand is not None:
-        if analysis.estimand not in estimands:
-            yield where, _unknown(analysis.estimand, estimands, "an estimand")
-            return
-        if analysis.population is not None:
-            yield where, "takes its population from the estimand; remove population."
-        endpoint = spec.estimand(analysis.estimand).endpoint
-    else:
-        endpoint = analysis.endpoint or ""
-        if analysis.population is None:
-            yield where, "needs a population beside its endpoint."
-    if endpoint not in spec.endpoints:
-        yield where, _unknown(endpoint, spec.endpoints, "an endpoint")
-    elif not isinstance(spec.endpoints[endpoint], ChangeEndpoint):
-        yield where, f"'{endpoint}' is a yes/no endpoint; this question needs a change."
-
-
-def _responders(
-    spec: Study,
-    analysis: Responders,
-    where: str,
-    visits: list[str],
-    estimands: list[str],
-) -> Found:
-    for id in analysis.endpoints:
-        if id not in spec.endpoints:
-            yield where, _unknown(id, spec.endpoints, "an endpoint")
-        elif isinstance(spec.endpoints[id], ChangeEndpoint):
-            yield where, f"'{id}' is a change; this question needs yes/no endpoints."
-    for id in analysis.visits:
-        if id not in visits:
-            yield where, _unknown(id, visits, "a visit")
-    for endpoint, id in analysis.estimands.items():
-        if endpoint not in analysis.endpoints:
-            yield (
-                f"{where}.estimands",
-                _unknown(endpoint, analysis.endpoints, "an endpoint of this analysis"),
-            )
-        if id not in estimands:
-            yield f"{where}.estimands", _unknown(id, estimands, "an estimand")
-        elif spec.estimand(id).endpoint != endpoint:
-            yield f"{where}.estimands", f"'{id}' is an estimand of another endpoint."
-
-
 _CHECKS: dict[Callable[[Study], Found], str] = {
     _ids: "arms visits sources endpoints estimands analyses displays",
     _arms: "study arms not_randomised",
@@ -435,7 +306,8 @@ _CHECKS: dict[Callable[[Study], Found], str] = {
     _covariates: "sources populations",
     _populations: "sources populations",
     _endpoints: "sources endpoints",
+    unmet_needs: "sources origin populations endpoints",
     _estimands: "sources populations endpoints estimands",
-    _analyses: "visits sources populations endpoints estimands analyses",
+    analyses: "visits sources populations endpoints estimands analyses",
 }
 """Each check, and the sections it compares."""

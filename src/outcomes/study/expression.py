@@ -8,6 +8,7 @@ a constant on the right. Nothing else parses: no call, attribute, index or arith
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,17 @@ def parse(source: str) -> Expression:
         tree = ast.parse(source.strip(), mode="eval").body
         comparisons = tuple(_comparisons(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        raise SpecError(f"'{source}' cannot be read as an expression.") from problem
+        hint = " Equality is written ==, as in RANDFL == 'Y'." * _single(source)
+        raise SpecError(
+            f"'{source}' cannot be read as an expression.{hint}"
+        ) from problem
     return Expression(source, tree, comparisons)
+
+
+def _single(source: str) -> bool:
+    """Say whether a single = stands outside quotes."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", source)
+    return re.search(r"(?<![=!<>])=(?!=)", bare) is not None
 
 
 def _comparisons(node: ast.expr) -> Iterator[tuple[str, str | int | float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from outcomes.errors import SpecError
 from outcomes.study.check import problems_of
+from outcomes.study.explain import explain, explain_yaml
 from outcomes.study.spec import Study, StudyInfo
 
 _LIMIT = 2_000_000
@@ -122,7 +122,7 @@ def read_study(
         spec = Study.model_validate(content)
         sound = set(Study.model_fields)
     except ValidationError as invalid:
-        problems += [_explain(error, content) for error in invalid.errors()]
+        problems += [Problem(*explain(error, content)) for error in invalid.errors()]
         spec, sound = _partial(content)
     problems += [Problem(where, what) for where, what in problems_of(spec, sound)]
     checkable = sound >= _FOR_DATA
@@ -139,7 +139,7 @@ def _without_unknown_keys(
         content, original = deepcopy(content), content
         for error in invalid.errors():
             if error["type"] == "extra_forbidden":
-                problems = [*problems, _explain(error, original)]
+                problems = [*problems, Problem(*explain(error, original))]
                 _remove(content, error["loc"])
     return content, problems
 
@@ -177,37 +177,35 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except OSError as problem:
-        raise SpecError(f"{path}: cannot be read ({problem.strerror}).") from problem
+        raise SpecError(f"cannot be read ({problem.strerror}).") from problem
     if len(raw) > _LIMIT:
-        raise SpecError(f"{path}: larger than {_LIMIT} bytes; this is no study file.")
+        raise SpecError(f"larger than {_LIMIT} bytes; this is no study file.")
     try:
         text = raw.decode("utf-8-sig")
-        _refuse_tricks(text, path)
+        _refuse_tricks(text)
         content = yaml.load(text, Loader=_Loader)
     except UnicodeDecodeError as problem:
-        raise SpecError(f"{path}: byte {problem.start} is not UTF-8.") from problem
+        raise SpecError(f"byte {problem.start} is not UTF-8.") from problem
     except yaml.MarkedYAMLError as problem:
-        mark = problem.problem_mark
-        place = f"line {mark.line + 1}: " if mark else ""
-        raise SpecError(f"{path}: {place}{problem.problem}") from problem
+        raise SpecError(explain_yaml(problem)) from problem
     except yaml.YAMLError as problem:
-        raise SpecError(f"{path}: not YAML: {problem}") from problem
+        raise SpecError(f"not YAML: {problem}") from problem
     if not isinstance(content, dict):
-        raise SpecError(f"{path}: a study file is a list of sections 'key: ...'.")
+        raise SpecError("a study file is a list of sections 'key: ...'.")
     return content
 
 
-def _refuse_tricks(text: str, path: Path) -> None:
+def _refuse_tricks(text: str) -> None:
     """Refuse what blows up a small file: aliases, and nesting no study needs."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise SpecError(f"{path}: line {line}: aliases (*name) are not allowed.")
+            raise SpecError(f"line {line}: aliases (*name) are not allowed.")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH:
-            raise SpecError(f"{path}: line {line}: nested too deeply.")
+            raise SpecError(f"line {line}: nested too deeply.")
 
 
 def _partial(content: dict[str, Any]) -> tuple[Study, set[str]]:
@@ -231,78 +229,3 @@ def _partial(content: dict[str, Any]) -> tuple[Study, set[str]]:
         except ValidationError:
             continue
     return Study.model_construct(**valid), sound
-
-
-def _place(location: tuple[Any, ...], content: Any) -> str:
-    """Name the place of a problem as the author wrote it: ids for list positions."""
-    parts: list[str] = []
-    for part in location:
-        if isinstance(content, list) and isinstance(part, int):
-            content = content[part]
-            named = isinstance(content, dict) and isinstance(content.get("id"), str)
-            parts.append(content["id"] if named else str(part + 1))
-        elif isinstance(content, dict) and part in content:
-            content = content[part]
-            parts.append(str(part))
-        elif part == location[-1]:
-            parts.append(str(part))
-    return ".".join(parts)
-
-
-def _explain(error: Any, content: dict[str, Any]) -> Problem:
-    """Say in our words what pydantic found."""
-    location = [str(part) for part in error["loc"]]
-    where = _place(error["loc"], content)
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        near = get_close_matches(location[-1], _known_keys(error["loc"]), n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else " Remove it."
-        return Problem(where, f"unknown key.{hint}")
-    if kind == "missing":
-        return Problem(where, "is missing; every study needs it here.")
-    given = repr(error["input"])
-    if len(given) > 60:
-        given = given[:57] + "..."
-    if kind == "literal_error":
-        expected = error["ctx"]["expected"]
-        allowed = [
-            part.strip("' ") for part in expected.replace(" or ", ", ").split(",")
-        ]
-        near = get_close_matches(str(error["input"]), allowed, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        return Problem(where, f"{given} is not known. Choose one of {expected}.{hint}")
-    if kind == "string_type":
-        return Problem(where, f"{given} is not text; put it in quotes.")
-    message = str(error["msg"])
-    return Problem(where, f"{message[0].lower()}{message[1:]} (given: {given}).")
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """Return the keys legal where an unknown one was found.
-
-    The schema is walked along the location; a union is entered through the tag that
-    pydantic puts into the location.
-    """
-    schema = Study.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in location[:-1]:
-        node = _resolve(schema, node)
-        if isinstance(part, int):
-            node = node.get("items", {})
-        elif part in node.get("properties", {}):
-            node = node["properties"][part]
-        elif "discriminator" in node:
-            node = {"$ref": node["discriminator"]["mapping"].get(part, "")}
-        elif isinstance(node.get("additionalProperties"), dict):
-            node = node["additionalProperties"]
-    return list(_resolve(schema, node).get("properties", {}))
-
-
-def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while True:
-        if node.get("$ref"):
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-        elif "anyOf" in node:
-            node = next((n for n in node["anyOf"] if n.get("type") != "null"), {})
-        else:
-            return node

@@ -101,6 +101,8 @@ def test_the_real_trial_gives_the_numbers_of_sas() -> None:
                 }
             ],
         },
+        origin="randomisation",
+        populations={"FAS": "RANDFL == 'Y'"},
         endpoints={
             "change": {"kind": "change", "instrument": "HAMD17", "score": "total"}
         },

@@ -45,7 +45,7 @@ def test_everybody_is_counted_once_on_the_way() -> None:
     assert found.value("not-randomised", "n") == 3
     assert found.value("not-randomised", "percent") == 37.5
     assert found.value("not-randomised", "n", level="TOO MILD") == 2
-    assert found.value("not-randomised", "n", level="Not given") == 1
+    assert found.value("not-randomised", "n", level="Reason not given") == 1
     assert found.value("randomised", "n") == 5
     assert found.value("randomised", "percent", arm="ACT") == 60
     assert found.value("treated-as-allocated", "n", arm="ACT") == 2
@@ -53,10 +53,35 @@ def test_everybody_is_counted_once_on_the_way() -> None:
     assert found.value("not-treated", "n", arm="CTL") == 1
     assert found.value("completed", "n") == 3
     assert found.value("discontinued", "n", arm="ACT", level="LOST TO FOLLOW-UP") == 1
-    assert found.value("discontinued", "n", arm="CTL", level="Not given") == 1
-    assert found.value("discontinued", "n", arm="ACT", level="Not given") == 0
+    assert found.value("discontinued", "n", arm="CTL", level="Reason not given") == 1
+    assert found.value("discontinued", "n", arm="ACT", level="Reason not given") == 0
     assert found.value("discontinued", "n", arm="CTL", level="LOST TO FOLLOW-UP") == 0
     assert (found.frame["error"] == "").all()
+
+
+def test_treatment_that_is_not_recorded_is_not_no_treatment() -> None:
+    subjects = people().assign(TRTFL="", TRT01A="")
+    found = run(study(DISPOSITION), subjects, records())
+    row = found.one("treatment-unknown", "label")
+    assert (row["text"], row["n_subjects"]) == ("not recorded", 5)
+    assert "who was treated is not known" in row["warning"]
+    for term in ("treated-as-allocated", "treated-otherwise", "not-treated"):
+        assert found.rows(term=term).empty
+
+
+def test_a_subject_of_unknown_treatment_is_not_untreated() -> None:
+    subjects = people()
+    subjects.loc[subjects["USUBJID"] == "5", "TRTFL"] = ""
+    found = run(study(DISPOSITION), subjects, records())
+    assert found.value("not-treated", "n", arm="CTL") == 1
+    assert found.value("treatment-unknown", "n", arm="CTL") == 1
+    assert found.value("treatment-unknown", "n", arm="ACT") == 0
+    assert found.value("treated-as-allocated", "n", arm="CTL") == 0
+
+
+def test_a_study_that_randomised_nobody_says_so() -> None:
+    found = run(study(DISPOSITION), adsl(screen_failure("1")), records())
+    assert found.one("randomised", "estimate")["error"] == "nobody was randomised."
 
 
 def test_an_analysis_of_nobody_analyses_none() -> None:

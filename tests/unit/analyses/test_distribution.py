@@ -24,7 +24,8 @@ def test_each_point_is_the_share_at_or_below_it() -> None:
     assert found.value("observed-change", "n", arm="ACT") == 4
     assert found.value("observed-change", "n_missing", arm="ACT") == 1
     assert found.value("observed-change", "median", arm="ACT") == -15
-    assert found.rows(term="ecdf", arm="CTL").empty
+    sentence = "no subject of this arm has a change."
+    assert found.rows(term="ecdf", arm="CTL")["error"].tolist() == [sentence]
     assert found.value("observed-change", "n", arm="CTL") == 0
 
 

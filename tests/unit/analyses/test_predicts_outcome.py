@@ -254,3 +254,11 @@ def test_without_covariates_it_is_pearsons_correlation() -> None:
     assert found.p_value == pytest.approx(p)
     limits = stats.pearsonr(x, y).confidence_interval(0.9)
     assert (found.conf_low, found.conf_high) == pytest.approx((limits.low, limits.high))
+
+
+def test_the_method_is_in_words() -> None:
+    found = results(estimand=None, endpoint="change", population="FAS")
+    method = found.one("slope", "estimate", arm="ACT")["method"]
+    assert "change on MEQ30 Total adjusted for BASE" in method
+    assert "records after rescue medication kept as observed" in method
+    assert "total_percent" not in method

@@ -165,7 +165,31 @@ def test_only_visits_with_the_instrument_are_reported() -> None:
     found = trial((1, 2), (1, 2))
     assert set(found.frame["visit"]) == {"WEEK3"}
     named = trial((1, 2), (1, 2), visits=["WEEK1"])
-    assert "no record of RESP at WEEK1" in named.one("analysis", "estimate")["error"]
+    sentence = "no value to analyse at WEEK1, the visit of this analysis."
+    assert named.frame["error"].tolist() == [sentence]
+    assert named.frame["visit"].tolist() == ["WEEK1"]
+
+
+def test_a_named_visit_without_values_leaves_the_others_alone() -> None:
+    found = trial((1, 2), (1, 2), visits=["WEEK1", "WEEK3"])
+    assert len(found.rows(visit="WEEK1")) == 1
+    assert found.value("responders", "n", arm="ACT", visit="WEEK3", method_id="nri")
+
+
+def test_nobody_is_a_non_responder_where_nobody_was_observed() -> None:
+    subjects = adsl(subject("1"), subject("2", "CTL"))
+    rows = [answer(id, "WEEK1", 0, made=True) for id in ("1", "2")]
+    rows += [answer("1", "WEEK3", 1), answer("2", "WEEK3", 0)]
+    found = run(study(RESPONDERS), subjects, adqs(*rows))
+    assert found.rows(visit="WEEK1")["term"].tolist() == ["visit"]
+    assert (found.rows(visit="WEEK3")["error"] == "").all()
+
+
+def test_an_endpoint_without_records_fails_alone() -> None:
+    subjects = adsl(subject("1"), subject("2", "CTL"))
+    other = {**answer("1", "WEEK3", 1), "PARAMCD": "OTHER"}
+    found = run(study(RESPONDERS), subjects, adqs(other))
+    assert "no record of RESP" in found.one("responders", "estimate")["error"]
 
 
 def test_an_arm_without_observed_cases_has_an_error_in_its_place() -> None:

@@ -29,7 +29,7 @@ def study(*displays: dict[str, Any], repeat_change: int = 0) -> Study:
 
 
 def test_small_trial_is_valid() -> None:
-    assert problems_of(study()) == []
+    assert problems_of(study(), Study.model_fields) == []
 
 
 def test_every_question_has_its_displays() -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.text import Text
 
 from golden.small_trial import small_study, write_results
 from outcomes.ard.rows import read_ard
@@ -132,6 +133,29 @@ def test_drawing_leaves_the_users_settings_alone(
     before = mpl.rcParams.copy()
     draw(figure_of(made, "spread-ecdf").chart, (), tmp_path, "x")
     assert mpl.rcParams.copy() == before
+
+
+@pytest.mark.parametrize(
+    "label", ["$x^2$", "a_b^c", r"50\% $\frac{1}", "_hidden", "$5 and $6"]
+)
+def test_labels_are_drawn_literally(label: str) -> None:
+    look = look_at(0)
+    line = ((0.0, 1.0), (1.0, 2.0))
+    tick = Tick(8.0, label)
+    course = Course(label, look, (Estimate(0, -5.0, -7.0, -3.0),), ("9",))
+    charts: list[Chart] = [
+        StepsChart((Steps(label, look, (1.0,), (100.0,)),), label, label, label),
+        CloudsChart((Cloud(label, look, line, line),), label, label),
+        CoursesChart((tick,), None, (course,), label, label, label),
+    ]
+    for chart in [*charts, None]:
+        with styled():
+            figure = drawn(chart, (label,))
+            figure.canvas.draw()
+            texts = [t for t in figure.findobj(Text) if t.get_text()]
+        assert not any(t.get_parse_math() for t in texts)
+        same = [t for t in texts if t.get_text() == label]
+        assert len(same) >= (1 if chart is None else 3)
 
 
 def test_points_drawn_are_the_unrounded_values(made: tuple[StudyFile, Path]) -> None:

@@ -143,6 +143,142 @@ def test_primary_table_names_model_direction_and_effect_sizes(
         assert needed in notes
 
 
+def test_change_table_says_of_whom_baseline_and_later_visits_are(
+    made: tuple[StudyFile, Path],
+) -> None:
+    notes = " ".join(described_table(context_of(made, "primary-estimates")).footnotes)
+    assert "At baseline: n, mean and SD are of all subjects of the population" in notes
+    assert "every other factor equal weight and put covariates at their mean" in notes
+    assert "p values and intervals are not adjusted for multiple comparisons" in notes
+
+
+def test_limits_and_p_value_of_different_methods_are_explained(
+    made: tuple[StudyFile, Path],
+) -> None:
+    notes = " ".join(described_table(context_of(made, "response-rates")).footnotes)
+    assert "Newcombe's (hybrid score)" in notes
+    assert "Miettinen-Nurminen score test" in notes
+    assert "may disagree" in notes
+
+
+def only(
+    folder: Path, id: str, rows: Callable[[ArdRows], None], **changes: Any
+) -> Context:
+    """Return the context of a display whose analysis has these rows only."""
+    study = small_study(folder, **changes)
+    analysis = next(d.analysis for d in planned_displays(study.spec) if d.id == id)
+    write_results(folder, study)
+    ard = ArdRows(study="small", analysis=analysis, prespecified="Y")
+    rows(ard)
+    write_ard(ard, folder / "ard" / f"{analysis}.parquet")
+    return context_of((study, folder), id)
+
+
+def test_treatment_that_is_not_recorded_is_said_so(tmp_path: Path) -> None:
+    def rows(ard: ArdRows) -> None:
+        ard.add("n", 3, term="screened")
+        ard.add(
+            "label",
+            text="not recorded",
+            term="treatment-unknown",
+            warning="who was treated is not known",
+        )
+
+    table = described_table(only(tmp_path, "disposition-counts", rows))
+    html = re.sub(r"<[^>]+>", "", table_fragment(table))
+    assert "Treatment:not recorded" in html
+    assert "Not treated" not in html
+    assert "Warning: who was treated is not known" in table.footnotes
+
+
+def test_subjects_of_one_arm_are_enrolled_not_randomised(tmp_path: Path) -> None:
+    def rows(ard: ArdRows) -> None:
+        ard.add("n", 4, term="screened")
+        ard.add_all({"n": 1, "percent": 25}, term="not-randomised")
+        ard.add("n", 3, term="randomised")
+        ard.add("n", 3, term="population", population="RAND")
+        ard.add("estimate", 0, term="closure", level="screened")
+        ard.add("estimate", 0, term="closure", level="end-of-study")
+
+    table = described_table(
+        only(
+            tmp_path,
+            "disposition-counts",
+            rows,
+            study={**CONTENT["study"], "design": "single-arm"},
+            arms=[CONTENT["arms"][0]],
+            populations={"RAND": "RANDFL == 'Y'", **CONTENT["populations"]},
+        )
+    )
+    html = re.sub(r"<[^>]+>", "", table_fragment(table))
+    assert "andomised" not in html
+    for needed in ("Enrolled", "Not enrolled", "All enrolled subjects (RAND)"):
+        assert needed in html
+    assert (
+        "Checked, and all subjects add up: screened = enrolled + not enrolled; "
+        "enrolled = completed + discontinued + ongoing." in table.footnotes
+    )
+
+
+def test_the_visit_of_the_analysis_without_values_is_named(tmp_path: Path) -> None:
+    def rows(ard: ArdRows) -> None:
+        ard.add("n", 3, term="observed-value", visit="BASELINE", time=-1, arm="PSI1")
+        ard.fail("no value.", term="visit", visit="WEEK3", time=22)
+
+    context = only(tmp_path, "primary-estimates", rows)
+    assert described_table(context).failures == ("Week 3: no value.",)
+    assert described_table(context).grid.groups[0].header == text("Baseline")
+    figure = next(
+        c
+        for c in contexts(small_study(tmp_path), tmp_path)
+        if c.display.id == "primary-over-time"
+    )
+    assert described_figure(figure).failures == ("Week 3: no value.",)
+
+
+def test_endpoints_without_a_label_are_called_by_their_parts() -> None:
+    from outcomes.displays.words import endpoint_label
+    from outcomes.study.spec import Study
+
+    score = {"instrument": "MADRS", "score": "total"}
+    endpoints = {
+        "one": {"kind": "response", "paramcd": "A", "reduction": 50, **score},
+        "two": {"kind": "threshold", "paramcd": "B", "at_most": 10, **score},
+        "both": {"kind": "all-of", "paramcd": "C", "of": ["one", "two"]},
+        "down": {"kind": "change", **score},
+    }
+    spec = Study.model_validate({**CONTENT, "endpoints": endpoints})
+    assert endpoint_label(spec, "one") == (
+        "Response: MADRS total score reduced by at least 50%"
+    )
+    assert endpoint_label(spec, "two") == "MADRS total score of 10 or less"
+    assert endpoint_label(spec, "both").endswith(
+        "50% and MADRS total score of 10 or less"
+    )
+    assert endpoint_label(spec, "down") == "Change in MADRS total score"
+
+
+@pytest.mark.parametrize(
+    ("low", "median", "high", "shown"),
+    [
+        (2.0, 4.5, 7.0, ["4.5 (4.5, 4.5)", "2, 7"]),
+        (2.5, 4.75, 7.0, ["4.75 (4.75, 4.75)", "2.5, 7.0"]),
+        (2.0, 13 / 3, 7.0, ["4.33 (4.33, 4.33)", "2.00, 7.00"]),
+    ],
+)
+def test_extremes_have_the_decimals_of_the_data(
+    tmp_path: Path, low: float, median: float, high: float, shown: list[str]
+) -> None:
+    def rows(ard: ArdRows) -> None:
+        ard.add("label", text="Age", term="AGE")
+        numbers = {"n": 3, "mean": 5, "sd": 1, "min": low, "max": high}
+        quartiles = dict.fromkeys(("median", "q1", "q3"), median)
+        ard.add_all({**numbers, **quartiles}, term="AGE", arm="PSI1")
+
+    table = described_table(only(tmp_path, "baseline-characteristics", rows))
+    assert [row.cells[1].text for row in table.grid.groups[0].rows[2:4]] == shown
+
+
 def test_label_is_what_the_ard_says(made: tuple[StudyFile, Path]) -> None:
     labels = {c.display.id: c.heading.label for c in contexts(*made)}
     assert labels["primary-estimates"] == "PRE-SPECIFIED"

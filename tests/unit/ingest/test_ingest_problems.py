@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from tiny_trial import MADRS_ITEMS, MEQ_ITEMS, Trial
 
+from outcomes.errors import DataError
 from outcomes.ingest import ingest_study, read_sources
 from outcomes.study import StudyFile
 from outcomes.study.spec import Study
@@ -67,7 +69,7 @@ CELLS: dict[str, tuple[tuple[str, str, str], tuple[Any, ...], str]] = {
     "decimal comma": (
         ("doses", ",25,", ',"2,5",'),
         ("not-a-number", 2, "dose", "001", "2,5"),
-        "it would be one with decimal: ','",
+        'it would be one with decimal: ",".',
     ),
     "session of nought": (
         ("doses", "25,1", "25,0"),
@@ -500,16 +502,21 @@ def test_a_blank_first_row_is_no_header(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "said"), [(";", "';' (semicolon)"), ("\t", "'\\t' (tab)")]
+    ("other", "said", "written"),
+    [(";", "';' (semicolon)", '";"'), ("\t", "'\\t' (tab)", '"\\t"')],
 )
-def test_a_wrong_delimiter_is_named(trial: Trial, other: str, said: str) -> None:
+def test_a_wrong_delimiter_is_named(
+    trial: Trial, other: str, said: str, written: str
+) -> None:
     text = trial.raw[MADRS_FILE]
     assert isinstance(text, str)
     trial.raw[MADRS_FILE] = text.replace(",", other)
     error = trial.error()
     assert (error["rule"], error["row"]) == ("delimiter", 1)
     assert f"the delimiter ',' (comma), but holds {said} 14 times" in error["message"]
-    assert error["remedy"] == f"Declare delimiter: {other!r}."
+    assert error["remedy"] == f"Declare delimiter: {written}."
+    declared = yaml.safe_load(written)
+    assert declared == other
 
 
 def test_bytes_that_are_not_utf8_are_placed(trial: Trial) -> None:
@@ -566,6 +573,81 @@ def test_a_missing_column_names_the_nearest(trial: Trial) -> None:
     assert error["message"] == (
         "there is no column 'subject_id'. Did you mean 'subjid'?"
     )
+
+
+def test_a_column_that_is_mapped_already_is_not_what_is_meant(trial: Trial) -> None:
+    trial.source("dm")["columns"]["SITEID"] = "ages"
+    assert trial.error()["message"] == "there is no column 'ages'."
+    trial.source("dm")["columns"]["SITEID"] = "regions"
+    assert trial.error()["message"] == "there is no column 'regions'."
+    del trial.source("dm")["covariates"], trial.source("dm")["strata"]
+    assert "Did you mean 'region'?" in trial.error()["message"]
+
+
+def test_items_and_places_are_not_suggested_for_each_other(trial: Trial) -> None:
+    trial.source("madrs")["rater"] = "madrs_1"
+    assert trial.error()["message"] == "there is no column 'madrs_1'."
+    trial.source("madrs")["rater"] = "rater"
+    trial.replace("madrs", "madrs_07,", "madrs_7,")
+    assert "Did you mean 'madrs_7'?" in trial.error()["message"]
+
+
+DATES = {
+    "%d.%m.%Y": ("15.01.2024", "02.03.2024"),
+    "%d/%m/%Y": ("15/01/2024", "02/03/2024"),
+    "%m/%d/%Y": ("01/15/2024", "03/02/2024"),
+    "%Y/%m/%d": ("2024/01/15", "2024/03/02"),
+    "%d-%b-%Y": ("15-Jan-2024", "02-MAR-2024"),
+}
+
+
+@pytest.mark.parametrize("written", DATES)
+def test_a_usual_format_of_all_dates_is_suggested(trial: Trial, written: str) -> None:
+    for old, new in zip(("2024-01-10", "2024-01-11"), DATES[written], strict=True):
+        trial.replace("subjects", old, new)
+    for error in trial.errors():
+        assert error["rule"] == "date"
+        assert error["remedy"].startswith(f'Declare date_format: "{written}"; every')
+    trial.source("dm")["date_format"] = written
+    assert trial.tables()["dm"]["RANDDTC"].tolist()[:2] == ["2024-01-15", "2024-03-02"]
+
+
+def test_a_format_is_suggested_only_where_it_is_certain(trial: Trial) -> None:
+    trial.replace("subjects", "2024-01-10", "02/03/2024")
+    assert trial.error()["remedy"] == (
+        "Correct it, or declare date_format, or list it under missing."
+    )
+    trial.replace("subjects", "2024-01-11", "04/03/2024")
+    assert trial.errors()[0]["remedy"] == (
+        'Declare date_format: "%d/%m/%Y" or "%m/%d/%Y"; the dates can be read as each.'
+    )
+
+
+def test_an_entry_of_questionnaires_is_counted_from_one(trial: Trial) -> None:
+    trial.source("madrs")["layout"] = "long"
+    error = trial.error()
+    assert error["message"].startswith(
+        "entry 1 of sources.qs (file raw/madrs.csv): needs one of"
+    )
+
+
+def test_one_cause_with_many_rows_is_a_few_lines(trial: Trial) -> None:
+    for number in range(10, 15):
+        add(trial, "subjects", f"0{number},PSI,PSI,old,F,2024-01-10,North")
+    add(trial, "subjects", "020,PSI,PSI,30,F,yesterday,North")
+    with pytest.raises(DataError) as raised:
+        ingest_study(trial.write(), trial.folder / "out")
+    lines = str(raised.value).splitlines()
+    assert "6 problems" in lines[0]
+    assert [line.split(": ")[0].strip() for line in lines[1:]] == [
+        "raw/subjects.csv, row 10, column randomised, subject 020",
+        "raw/subjects.csv, row 5, column age, subject 010",
+        "raw/subjects.csv, row 6, column age, subject 011",
+        "raw/subjects.csv, row 7, column age, subject 012",
+        "raw/subjects.csv, column age",
+    ]
+    assert lines[5].endswith("and 2 more rows.")
+    assert len(trial.errors()) == 6
 
 
 def test_a_missing_item_column(trial: Trial) -> None:

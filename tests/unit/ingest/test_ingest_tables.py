@@ -132,7 +132,41 @@ def test_a_row_without_any_answer_is_counted_and_kept_as_not_done(
     assert [(n["severity"], n["rule"], n["row"]) for n in note] == [
         ("note", "no-answer", 3)
     ]
-    assert "1 administrations of MADRS without any answer" in note[0]["message"]
+    assert note[0]["message"] == "1 administration of MADRS without any answer."
+    assert note[0]["value"] == ""
+
+
+def test_counts_stand_in_messages_and_not_for_values(trial: Trial) -> None:
+    trial.replace("madrs", "R2,,1,1,1,1,1,1,1,1,1,1", "R2,,,,,,,,,,,")
+    trial.replace("madrs", "R1,,4,4,4,4,4,4,4,4,4,4", "R1,,,,,,,,,,,\n")
+    _, issues = trial.read()
+    said = {n["rule"]: (n["message"], n["value"]) for n in issues.to_dict("records")}
+    assert said == {
+        "blank-row": ("1 blank row.", ""),
+        "no-answer": (
+            "2 administrations of MADRS without any answer, the first in row 3.",
+            "",
+        ),
+    }
+
+
+def test_codes_of_sex_that_cdisc_does_not_have_are_warned_of(trial: Trial) -> None:
+    add = "004,PSI,PSI,30,woman,2024-01-10,North\n005,PSI,PSI,30,woman,2024-01-10,North"
+    trial.replace("subjects", "29,F,,\n", f"29,,,\n{add}\n006,PSI,PSI,30,U,,\n")
+    trial.replace("subjects", "41,M", "41,2")
+    tables, issues = trial.read()
+    assert tables["dm"]["SEX"].tolist() == ["F", "2", "", "woman", "woman", "U"]
+    found = issues[issues["rule"] == "sex-code"]
+    assert set(found["severity"]) == {"warning"}
+    assert found[["row", "column", "value"]].to_numpy().tolist() == [
+        [3, "sex", "2"],
+        [5, "sex", "woman"],
+    ]
+    assert "it stands in 1 row." in found["message"].iloc[0]
+    assert "it stands in 2 rows." in found["message"].iloc[1]
+    assert "Map it under sources.dm.values.SEX" in found["remedy"].iloc[0]
+    trial.source("dm")["values"] = {"SEX": {"2": "F", "woman": "F"}}
+    assert "sex-code" not in set(trial.read()[1]["rule"])
 
 
 def test_long_and_wide_layouts_give_the_same_table(another: Maker) -> None:
@@ -229,9 +263,9 @@ def test_totals_are_rows_named_by_their_parameter(trial: Trial) -> None:
     assert qs["QSDY"].fillna(0).tolist() == [0, 21, 25, 0, 22]
     notes = issues[["rule", "value"]].to_numpy().tolist()
     assert notes == [
-        ["no-answer", "1"],
-        ["repeated-rows", "1"],
-        ["repeated-rows", "1"],
+        ["no-answer", ""],
+        ["repeated-rows", ""],
+        ["repeated-rows", ""],
     ]
 
 
@@ -324,7 +358,7 @@ def test_rows_are_counted_as_a_spreadsheet_does(trial: Trial) -> None:
     assert tables["dm"]["USUBJID"].tolist() == ["001", "002"]
     assert tables["suppdm"]["QVAL"].tolist() == ["North\nWest", "=1+1"]
     assert issues[["rule", "row", "value"]].to_numpy().tolist() == [
-        ["blank-row", 3, "1"]
+        ["blank-row", 3, ""]
     ]
 
 

@@ -277,3 +277,62 @@ def test_broken_description_is_named(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(RenderError, match=r"primary-estimates\.json"):
         write_report(study, tmp_path)
+
+
+def test_summary_says_whose_study_days_count_from_another_day(tmp_path: Path) -> None:
+    import pandas as pd
+
+    from outcomes.datasets.results import ISSUES
+    from outcomes.datasets.store import write_csv
+
+    study = small_study(tmp_path)
+    write_results(tmp_path, study)
+    message = "2 subjects without first dose: day 1 is the date of randomisation."
+    row = {
+        "stage": "derive",
+        "severity": "note",
+        "rule": "study-day-origin",
+        "file": "adqs",
+        "column": "ADY",
+        "message": message,
+        "remedy": "origin: first-dose",
+    }
+    write_csv(pd.DataFrame([row]), tmp_path / "adam" / "issues.csv", ISSUES)
+    write_report(study, tmp_path)
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert f"which is day 1; there is no day 0. {message}</div>" in html
+
+
+def test_populations_have_their_words_beside_their_rule(
+    made: tuple[StudyFile, Path, str],
+) -> None:
+    line = "<dt>Full analysis set (FAS)</dt><dd><code>RANDFL == &#39;Y&#39;</code></dd>"
+    assert line in made[2]
+
+
+def test_an_analysis_without_a_title_is_called_by_what_it_does(
+    made: tuple[StudyFile, Path, str],
+) -> None:
+    for title in (
+        "Change from baseline: MADRS Total Score, Week 3 (primary)",
+        "Yes/no endpoints: MADRS response (response)",
+        "Prediction of change: MADRS Total Score, by MEQ30 Total, Week 3",
+        "Disposition (disposition)",
+    ):
+        assert f'<th class="stub" scope="row">{title}' in made[2]
+        assert f"<summary>{title}" in made[2]
+
+
+def test_one_arm_is_enrolled_in_the_summary() -> None:
+    from outcomes.report.summary import summary_of
+    from outcomes.study.spec import Study
+
+    content = copy.deepcopy(CONTENT)
+    content["study"]["design"] = "single-arm"
+    content["origin"] = "randomisation"
+    content["arms"] = content["arms"][:1]
+    content["populations"]["RAND"] = "RANDFL == 'Y'"
+    summary = summary_of(Study.model_validate(content), [])
+    assert summary.day_one == "enrolment"
+    names = [population.name for population in summary.populations]
+    assert names[-1] == "All enrolled subjects (RAND)"

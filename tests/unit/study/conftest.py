@@ -34,8 +34,17 @@ VALID: dict[str, Any] = {
     "sources": {
         "dm": {
             "file": "subjects.csv",
-            "columns": {"USUBJID": "subject", "ARMCD": "arm", "SITEID": "site"},
+            "columns": {
+                "USUBJID": "subject",
+                "ARMCD": "arm",
+                "SITEID": "site",
+                "AGE": "age",
+            },
             "covariates": {"PRIORUSE": {"column": "prior", "label": "Prior use"}},
+        },
+        "ex": {
+            "file": "doses.csv",
+            "columns": {"USUBJID": "subject", "EXSTDTC": "date"},
         },
         "qs": [
             {

@@ -75,3 +75,19 @@ def test_unknown_columns_and_mixed_kinds_are_named() -> None:
         select(parse("AGE == 'A'"), FRAME)
     with pytest.raises(DataError, match="ARMCD is text"):
         select(parse("ARMCD > 1"), FRAME)
+
+
+@pytest.mark.parametrize(
+    ("source", "hinted"),
+    [
+        ("NMAJDEV = 0", True),
+        ("AGE >= 18 and ARMCD = 'A'", True),
+        ("ARMCD == 'a=b' and", False),
+        ("AGE >=", False),
+        ("AGE != 1 or AGE <=", False),
+    ],
+)
+def test_a_single_equals_sign_is_hinted_at(source: str, hinted: bool) -> None:
+    with pytest.raises(SpecError) as raised:
+        parse(source)
+    assert ("Equality is written ==" in str(raised.value)) == hinted

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def _set(path: str, value: Any) -> Callable[[Content], None]:
     return edit
 
 
+QS1 = "entry 1 of sources.qs (file madrs.csv)"
+QS2 = "entry 2 of sources.qs (file meq.csv)"
+
 BAD = [
     ("study.compund", "x", "study.compund", "unknown key. Did you mean 'compound'?"),
     ("analyses.0.vist", "WEEK3", "analyses.primary.vist", "Did you mean 'visit'?"),
@@ -48,13 +52,13 @@ BAD = [
     ("visits.1.day", 0, "visits.WEEK1", "day 0 does not exist"),
     ("visits.2.day", 8, "visits.WEEK3", "does not come after"),
     ("visits.2.baseline", True, "visits", "two baselines"),
-    ("sources.qs.0.visit", None, "sources.qs.1", "names no visit"),
-    ("sources.qs.0.items", "madrs", "sources.qs.1.items", "match pattern"),
-    ("sources.qs.0.items", "{item.__class__}", "sources.qs.1.items", "pattern"),
-    ("sources.qs.0.items", "{item:0999999999d}", "sources.qs.1.items", "pattern"),
-    ("sources.qs.0.instrument", "MADRAS", "sources.qs.1.instrument", "MADRS"),
-    ("sources.qs.1.ordering", None, "sources.qs.2.ordering", "several orders"),
-    ("sources.qs.1.ordering", "standalne", "sources.qs.2.ordering", "standalone"),
+    ("sources.qs.0.visit", None, QS1, "names no visit"),
+    ("sources.qs.0.items", "madrs", f"{QS1}, items", "match pattern"),
+    ("sources.qs.0.items", "{item.__class__}", f"{QS1}, items", "pattern"),
+    ("sources.qs.0.items", "{item:0999999999d}", f"{QS1}, items", "pattern"),
+    ("sources.qs.0.instrument", "MADRAS", f"{QS1}, instrument", "MADRS"),
+    ("sources.qs.1.ordering", None, f"{QS2}, ordering", "several orders"),
+    ("sources.qs.1.ordering", "standalne", f"{QS2}, ordering", "standalone"),
     ("sources.dm.columns", {"USUBJID": "s"}, "sources.dm.columns", "ARMCD is missing"),
     ("sources.dm.strata", ["REGION"], "sources.dm.strata", "REGION"),
     ("populations.FAS", "__import__('os')", "populations.FAS", "not allowed"),
@@ -90,6 +94,30 @@ BAD = [
     ("endpoints.madrs_response.points", 10, "endpoints.madrs_response", "either"),
     ("endpoints.madrs_response.score", "sum", "endpoints.madrs_response", "total"),
     ("endpoints.madrs_response.paramcd", "MADRSTOT", "endpoints", "2 parameters"),
+    ("sources.ex", None, "origin", "say origin: randomisation"),
+    ("populations.DONE", "EOSSTT == 'COMPLETED'", "populations.DONE", "sources.ds"),
+    ("populations.OUT", "DCSREAS != ''", "populations.OUT", "sources.ds"),
+    ("populations.PP", "NMAJDEV == 0", "populations.PP", "sources.dv"),
+    ("populations.NORES", "RESCDT == ''", "populations.NORES", "sources.cm"),
+    ("populations.YOUNG", "SEX == 'F'", "populations.YOUNG", "SEX in sources.dm"),
+    ("populations.WHEN", "RANDDT != ''", "populations.WHEN", "RANDDTC in sources.dm"),
+    ("populations.FAS", "NMAJDV = 0", "populations.FAS", "Equality is written =="),
+    ("study.design", "single-arm", "arms", "2 arms, but the design is single-arm"),
+    ("study.design", "single-arm", "arms.PBO", "is a control, but the design"),
+    ("analyses.0.question", "chnge", "analyses.primary.question", "mean 'change'?"),
+    ("analyses.0.question", None, "analyses.primary.question", "None is not known"),
+    (
+        "endpoints.madrs_change.kind",
+        "respons",
+        "endpoints.madrs_change.kind",
+        "'respons' is not known. Choose one of change, response, threshold, status, "
+        "all-of. Did you mean 'response'?",
+    ),
+    ("endpoints.madrs_change.labl", "x", "endpoints.madrs_change", "mean 'label'?"),
+    ("sources.qs.0.decimal", None, f"{QS1}, decimal", "in double quotes"),
+    ("sources.qs.1.colour", "x", f"{QS2}, colour", "unknown key"),
+    ("visits.1.window", ["a", 5], "entry 1 of visits.WEEK1.window", "valid integer"),
+    ("arms.0", 3, "entry 1 of arms", "where keys with values are needed"),
 ]
 
 
@@ -102,6 +130,89 @@ def test_each_mistake_is_named_with_its_place(
         problem.where.startswith(where) and message in problem.message
         for problem in problems
     ), [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize("name", ["TRTFL", "TRTSDT", "TRTEDT", "NSESSION"])
+def test_exposure_is_unknown_without_its_source(study_file: Write, name: str) -> None:
+    def edit(content: Content) -> None:
+        content["origin"] = "randomisation"
+        content["populations"]["DOSED"] = (
+            f"{name} != {0 if name == 'NSESSION' else repr('')}"
+        )
+
+    assert read_study(study_file(edit))[1] == []
+
+    def without(content: Content) -> None:
+        edit(content)
+        content["sources"]["ex"] = None
+
+    (problem,) = read_study(study_file(without))[1]
+    assert problem.where == "populations.DOSED"
+    assert f"{name} is not known without sources.ex; add that" in problem.message
+
+
+def test_a_safety_population_needs_the_arm_received(study_file: Write) -> None:
+    def edit(content: Content) -> None:
+        content["origin"] = "randomisation"
+        content["populations"]["SAF"] = "RANDFL == 'Y'"
+        content["sources"]["ex"] = None
+
+    (problem,) = read_study(study_file(edit))[1]
+    assert "ACTARMCD in sources.dm.columns or sources.ex" in problem.message
+
+    def collected(content: Content) -> None:
+        edit(content)
+        content["sources"]["dm"]["columns"]["ACTARMCD"] = "got"
+
+    assert read_study(study_file(collected))[1] == []
+
+
+def test_what_needs_no_further_source_is_left_alone(study_file: Write) -> None:
+    def edit(content: Content) -> None:
+        content["origin"] = "randomisation"
+        content["sources"]["ex"] = None
+        content["populations"]["DONE"] = "COMPLFL == 'Y' and FASFL == 'Y'"
+        content["baseline"] = {"rule": "last-before-first-dose"}
+
+    assert read_study(study_file(edit))[1] == []
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        {"kind": "change"},
+        {"kind": "response", "paramcd": "X", "points": 5},
+        {"kind": "threshold", "paramcd": "X", "at_least": 60},
+    ],
+)
+def test_an_endpoint_needs_an_instrument_with_visits(
+    study_file: Write, endpoint: Content
+) -> None:
+    def edit(content: Content) -> None:
+        named = {"instrument": "MEQ30", "score": "total_percent"}
+        content["endpoints"]["mystical"] = endpoint | named
+
+    (problem,) = read_study(study_file(edit))[1]
+    assert problem.where == "endpoints.mystical"
+    assert "MEQ30 has sources with sessions only" in problem.message
+
+    def at_a_visit(content: Content) -> None:
+        edit(content)
+        content["sources"]["qs"][1]["at_visit"] = "WEEK1"
+
+    assert read_study(study_file(at_a_visit))[1] == []
+
+
+def test_a_missing_question_is_told_with_the_list(study_file: Write) -> None:
+    def edit(content: Content) -> None:
+        del content["analyses"][0]["question"]
+        del content["analyses"][0]["id"]
+
+    first = read_study(study_file(edit))[1][0]
+    assert first.where == "entry 1 of analyses, question"
+    assert "is missing; choose one of disposition, baseline, missingness," in (
+        first.message
+    )
 
 
 def test_all_problems_are_reported_at_once(study_file: Write) -> None:
@@ -135,6 +246,11 @@ def test_a_broken_analysis_leaves_the_data_checkable(study_file: Write) -> None:
         ("1: x\n", "not text"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine"),
         ("[" * 50_000, "nested too deeply"),
+        ("a:\n  decimal: ,\n", "line 2: expected the node content, but found ','; a"),
+        ("a: {delimiter: |}\n", "needs double quotes"),
+        ("a: {date_format: %d.%m.%Y}\n", "needs double quotes"),
+        ("a:\n  items: {item:02d}_x\n", "begins with ' or {"),
+        ("a:\n\tb: 1\n", "indent with spaces"),
     ],
 )
 def test_yaml_that_would_mislead_is_refused(
@@ -178,6 +294,48 @@ def test_a_link_out_of_the_data_root_is_refused(
     (study.data_root / "link.csv").symlink_to(outside)
     with pytest.raises(SpecError, match="through a link"):
         study.raw("link.csv")
+
+
+SECTION_OF = {
+    "StudyInfo": "study",
+    "Arm": "arms",
+    "Visit": "arms",
+    "Baseline": "arms",
+    "Sites": "sites",
+    "InstrumentRules": "sites",
+    "IntercurrentEvent": "estimands",
+    "Estimand": "estimands",
+    "Display": "displays",
+}
+"""Section of the documentation, by its first word, that must tell a class's keys."""
+
+
+def _section_of(name: str) -> str:
+    if name.endswith("Endpoint"):
+        return "endpoints"
+    if name.endswith(("Source", "Sources", "Covariate")):
+        return "sources"
+    return SECTION_OF.get(name, "analyses")
+
+
+def test_every_key_is_documented_where_it_belongs() -> None:
+    def words(text: str) -> set[str]:
+        code = re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL)
+        return set(re.findall(r"\w+", " ".join(code)))
+
+    text = (ROOT / "docs/study-file.md").read_text("utf-8")
+    _, *parts = re.split(r"^## (?=`)", text, flags=re.MULTILINE)
+    told = {re.match(r"`(\w+)", part)[1]: words(part) for part in parts}  # type: ignore[index]
+    told["sources"] |= words((ROOT / "docs/ingest.md").read_text("utf-8"))
+    schema = json.loads(schema_text())
+    absent = {
+        f"{name}.{key}"
+        for name, section in schema["$defs"].items()
+        for key in section["properties"]
+        if key not in told[_section_of(name)]
+    }
+    absent |= set(schema["properties"]) - set().union(*told.values())
+    assert absent == set()
 
 
 def test_the_exported_schema_is_current() -> None:

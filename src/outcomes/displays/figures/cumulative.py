@@ -13,7 +13,15 @@ from outcomes.displays.description import (
     text,
 )
 from outcomes.displays.lookup import Result
-from outcomes.displays.numbers import COUNT, MEAN, PERCENT, SD, number, with_brackets
+from outcomes.displays.numbers import (
+    COUNT,
+    MEAN,
+    PERCENT,
+    SD,
+    decimals_of,
+    number,
+    with_brackets,
+)
 from outcomes.displays.words import endpoint_of, lower_is_better, score_label
 from outcomes.study.spec import OfEndpoint
 
@@ -114,7 +122,7 @@ def _alt(context: Context) -> str:
 def _numbers(context: Context) -> Grid:
     """Give the summary by arm, then every step of each line."""
     groups = []
-    digits = 0 if _whole(context) else 1
+    digits = decimals_of(context.results.having("ecdf", statistic="x"))
     for arm in context.spec.arms:
         n = number(_get(context, "observed-change", "n", arm.id), COUNT)
         mean = number(_get(context, "observed-change", "mean", arm.id), MEAN)
@@ -137,11 +145,6 @@ def _numbers(context: Context) -> Grid:
         groups.append(RowGroup(tuple(rows), text(arm.label)))
     columns = (Column(text("Change")), Column(text("Subjects at or below, %")))
     return Grid("Arm and step", columns, tuple(group for group in groups if group.rows))
-
-
-def _whole(context: Context) -> bool:
-    values = [row.value for row in context.results.having("ecdf", statistic="x")]
-    return all(value is None or value.is_integer() for value in values)
 
 
 def _notes(context: Context) -> list[str]:

@@ -15,7 +15,12 @@ from outcomes.displays.description import (
 )
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, interval, number
-from outcomes.displays.words import endpoint_of, lower_is_better, score_label
+from outcomes.displays.words import (
+    LS_MEANS,
+    endpoint_of,
+    lower_is_better,
+    score_label,
+)
 from outcomes.study.spec import OfEndpoint
 
 
@@ -53,7 +58,8 @@ def _chart(context: Context, visits: list[str]) -> CoursesChart:
     spec = context.spec
     days = {visit.id: visit.day for visit in spec.visits}
     start = spec.baseline_visit
-    origin = "first dose" if spec.origin == "first-dose" else "randomisation"
+    begun = "enrolment" if context.single_arm else "randomisation"
+    origin = "first dose" if spec.origin == "first-dose" else begun
     return CoursesChart(
         ticks=tuple(Tick(_elapsed(days[v]), context.visit_label(v)) for v in visits),
         start=Tick(_elapsed(start.day), start.label),
@@ -149,7 +155,7 @@ def _notes(context: Context) -> list[str]:
     notes = []
     model = context.methods("lsmean")
     if model:
-        notes.append(f"Model: {model.rstrip('.')}.")
+        notes.append(f"Model: {model.rstrip('.')}. {LS_MEANS}")
     if isinstance(analysis, OfEndpoint) and lower_is_better(
         context.spec, endpoint_of(context.spec, analysis)
     ):

@@ -23,6 +23,7 @@ from outcomes.displays.numbers import (
     p_value,
 )
 from outcomes.displays.words import (
+    covariate_words,
     endpoint_of,
     lower_is_better,
     predictor_label,
@@ -98,10 +99,11 @@ def _cloud(context: Context, arm: str) -> Cloud:
 
 def _caption(context: Context) -> str:
     x, y = _axes(context)
-    covariates = ", ".join(_analysis(context).covariates) or "none"
+    covariates = covariate_words(_analysis(context).covariates)
+    held = f"covariates at their mean: {covariates}" if covariates else "no covariates"
     return (
         f"{y}, by {x}: one point per subject, by arm. Lines: linear regression within"
-        f" the arm, covariates ({covariates}) at their mean. n: subjects analysed."
+        f" the arm, {held}. n: subjects analysed."
     )
 
 

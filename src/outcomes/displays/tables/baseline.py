@@ -13,6 +13,7 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
     COUNT,
     PERCENT,
+    decimals_of,
     interval,
     number,
     with_brackets,
@@ -48,7 +49,7 @@ def build(context: Context) -> Table:
         " in this population, missing values being a category of their own.",
         "SD, standard deviation; Q1 and Q3, first and third quartile.",
         "No p values: in a randomised trial differences at baseline are due to chance."
-        if len(context.spec.arms) > 1
+        if len(context.spec.arms) > 1 and not context.single_arm
         else "",
     )
     return Table(context.heading, grid, notes, context.failures())
@@ -102,12 +103,12 @@ def _arms(context: Context) -> list[str]:
 
 
 def _numeric(context: Context, term: str) -> list[Row]:
-    whole = all(
-        row.value is None or float(row.value).is_integer()
-        for statistic in ("min", "max")
+    raw = decimals_of(
+        row
+        for statistic in ("min", "max", "q1", "median", "q3")
         for row in context.results.having(term, statistic=statistic)
     )
-    raw = 0 if whole else 1
+    middle_digits = min(raw + 1, 2)
 
     def cells(*shown: tuple[str, int]) -> list[list[Cell]]:
         return [
@@ -118,8 +119,8 @@ def _numeric(context: Context, term: str) -> list[Row]:
             for arm in _arms(context)
         ]
 
-    mean = cells(("mean", raw + 1), ("sd", raw + 2))
-    middle = cells(("median", raw + 1), ("q1", raw + 1), ("q3", raw + 1))
+    mean = cells(("mean", middle_digits), ("sd", middle_digits + 1))
+    middle = cells(*((name, middle_digits) for name in ("median", "q1", "q3")))
     ends = cells(("min", raw), ("max", raw))
     rows = [
         Row(text("n"), tuple(n for (n,) in cells(("n", COUNT))), 1),

@@ -35,7 +35,12 @@ from outcomes.displays.numbers import (
     with_brackets,
     words,
 )
-from outcomes.displays.words import covariance_words, endpoint_of, lower_is_better
+from outcomes.displays.words import (
+    LS_MEANS,
+    covariance_words,
+    endpoint_of,
+    lower_is_better,
+)
 from outcomes.study.spec import Change
 
 _PerArm = Callable[[str], Cell]
@@ -206,7 +211,7 @@ def _model(context: Context) -> tuple[Row, ...]:
     )
     rows = [
         test("Arm by visit", "arm-by-visit"),
-        test("Arm at all visits", "arm-at-all-visits"),
+        test("Arm, all visits jointly", "arm-at-all-visits"),
         Row(text("Analysed"), (sizes,), 1, wide=True),
         Row(text("Covariance"), (used,), 1, wide=True),
         Row(text("\u22122 log likelihood, AIC, BIC"), (criteria,), 1, wide=True),
@@ -233,12 +238,14 @@ def _notes(context: Context) -> list[str]:
     analysis = context.analysis
     control = context.spec.control
     notes = [
-        "n, subjects analysed who have a value at the visit, and at later visits a"
-        " change. Observed values and changes are of those subjects, without a model.",
+        "At baseline: n, mean and SD are of all subjects of the population with a"
+        " value, also of those without a later one. At later visits: n, subjects"
+        " analysed, who have a value and a change. Observed values and changes are"
+        " without a model.",
     ]
     model = context.methods("lsmean")
     if model:
-        notes.append(f"Least-squares (LS) means: {model.rstrip('.')}.")
+        notes.append(f"Least-squares (LS) means: {model.rstrip('.')}. {LS_MEANS}")
     ladder = context.results.levels("ladder")
     if len(ladder) > 1:
         notes.append(
@@ -262,6 +269,7 @@ def _notes(context: Context) -> list[str]:
         )
     notes.append(
         "SD, standard deviation; SE, standard error; CI, confidence interval;"
-        " df, degrees of freedom. Values are not adjusted for multiple comparisons."
+        " df, degrees of freedom. p values and intervals are not adjusted for"
+        " multiple comparisons."
     )
     return notes

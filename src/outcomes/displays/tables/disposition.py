@@ -10,13 +10,15 @@ from outcomes.displays.context import (
     total_column,
 )
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
-from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets
+from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets, words
 from outcomes.displays.words import coded_words, endpoint_label, population_words
 
+_ENROLLED = {"Not randomised": "Not enrolled", "Randomised": "Enrolled"}
 _TREATMENT = (
     ("treated-as-allocated", "Treated as allocated"),
     ("treated-otherwise", "Treated otherwise"),
     ("not-treated", "Not treated"),
+    ("treatment-unknown", "Not known whether treated"),
 )
 _END = (
     ("completed", "Completed the study"),
@@ -29,16 +31,13 @@ _ALL = ""
 
 def build(context: Context) -> Table:
     """Build the table of CONSORT counts."""
-    results = context.results
     columns = (*arm_columns(context, {}), total_column(None))
     if context.failed:
         grid = not_computed(columns, "Subjects, n (%)")
     else:
         groups = (
             RowGroup(_enrolment(context), text("Enrolment")),
-            RowGroup(
-                kept([_row(context, *item) for item in _TREATMENT]), text("Treatment")
-            ),
+            _treatment(context),
             RowGroup(_end_of_study(context), text("End of study")),
             RowGroup(_populations(context), text("Analysis populations")),
             RowGroup(_analysed(context), text("In pre-specified analyses of change")),
@@ -49,21 +48,40 @@ def build(context: Context) -> Table:
             tuple(group for group in groups if group.rows),
             alike=True,
         )
-    closure = results.having("closure")
-    adds_up = closure and not any(row.error for row in closure)
-    notes = context.footnotes(
-        grid,
-        "Percentages: subjects not randomised, of those screened; "
-        "all others, of the subjects randomised to the arm.",
-        "Arms are those subjects were randomised to."
-        " Safety populations are by treatment received."
-        if _safety(context)
-        else "",
-        "The parts add up to the whole at every step that was checked."
-        if adds_up
-        else "",
-    )
+    notes = context.footnotes(grid, *_notes(context))
     return Table(context.heading, grid, notes, context.failures())
+
+
+def _notes(context: Context) -> list[str]:
+    done = "enrolled" if context.single_arm else "randomised"
+    notes = [
+        f"Percentages: subjects not {done}, of those screened; "
+        f"all others, of the subjects {done}"
+        + ("." if context.single_arm else " to the arm.")
+    ]
+    if _safety(context):
+        notes.append(
+            f"Arms are those subjects were {done} to."
+            " Safety populations are by treatment received."
+            if not context.single_arm
+            else "Safety populations are by treatment received."
+        )
+    closure = context.results.having("closure")
+    if closure and not any(row.error for row in closure):
+        sums = [f"screened = {done} + not {done}"]
+        if any(row.level == "end-of-study" for row in closure):
+            sums.append(f"{done} = completed + discontinued + ongoing")
+        notes.append(f"Checked, and all subjects add up: {'; '.join(sums)}.")
+    return notes
+
+
+def _treatment(context: Context) -> RowGroup:
+    """Count who was treated, or say in one row that it is not recorded."""
+    absent = context.results.get("treatment-unknown", "label")
+    if absent is not None:
+        return RowGroup((Row(text("Treatment:"), (words(absent),), wide=True),))
+    rows = kept([_row(context, *item) for item in _TREATMENT])
+    return RowGroup(rows, text("Treatment"))
 
 
 def _safety(context: Context) -> bool:
@@ -97,11 +115,15 @@ def _only_count(context: Context, term: str, label: str) -> Row:
 def _enrolment(context: Context) -> tuple[Row, ...]:
     rows = [
         _only_count(context, "screened", "Screened"),
-        _row(context, "not-randomised", "Not randomised"),
+        _row(context, "not-randomised", _called(context, "Not randomised")),
     ]
     rows += _reasons(context, "not-randomised")
-    rows.append(_only_count(context, "randomised", "Randomised"))
+    rows.append(_only_count(context, "randomised", _called(context, "Randomised")))
     return kept(rows)
+
+
+def _called(context: Context, label: str) -> str:
+    return _ENROLLED[label] if context.single_arm else label
 
 
 def _end_of_study(context: Context) -> tuple[Row, ...]:
@@ -136,7 +158,8 @@ def _populations(context: Context) -> tuple[Row, ...]:
                 if percent is None
                 else with_brackets(count, number(percent, PERCENT))
             )
-        rows.append(Row(text(population_words(population)), tuple(cells)))
+        label = population_words(population, enrolled=context.single_arm)
+        rows.append(Row(text(label), tuple(cells)))
     return kept(rows)
 
 

@@ -16,11 +16,15 @@ from outcomes.displays.numbers import (
     p_value,
     with_brackets,
 )
-from outcomes.displays.words import endpoint_label
+from outcomes.displays.words import (
+    endpoint_label,
+    reduction_words,
+    score_label,
+    threshold_words,
+)
 from outcomes.study.spec import (
     AllOfEndpoint,
     ChangeEndpoint,
-    Endpoint,
     Responders,
     ResponseEndpoint,
     StatusEndpoint,
@@ -159,7 +163,7 @@ def _notes(context: Context) -> list[str]:
     notes = []
     if isinstance(analysis, Responders):
         for id in analysis.endpoints:
-            rule = _rule(context.spec, context.spec.endpoints[id])
+            rule = _rule(context.spec, id)
             if rule:
                 notes.append(f"{endpoint_label(context.spec, id)}: {rule}.")
     notes.append(
@@ -168,14 +172,28 @@ def _notes(context: Context) -> list[str]:
         " value."
     )
     notes += _methods(context)
+    notes.append(_disagreement(context))
     control = context.spec.control
     if control is not None:
         notes.append(
             f"Differences are arm minus {control.label}, in percentage points."
-            " Values are not adjusted for multiple comparisons."
+            " p values and intervals are not adjusted for multiple comparisons."
         )
     notes.append("CI, confidence interval.")
     return notes
+
+
+def _disagreement(context: Context) -> str:
+    """Say that limits and p value of a difference belong to different methods."""
+    found = context.results.having("risk-difference", statistic="conf_method")
+    if not any(row.text == "newcombe" for row in found):
+        return ""
+    return (
+        "Limits of differences are Newcombe's (hybrid score), which have no test of"
+        " their own; the p value is that of the Miettinen-Nurminen score test. Near"
+        " significance the two may disagree: limits without 0 beside a p value that is"
+        " not significant, or the reverse."
+    )
 
 
 def _methods(context: Context) -> list[str]:
@@ -193,29 +211,17 @@ def _methods(context: Context) -> list[str]:
     return notes
 
 
-def _rule(spec: Study, endpoint: Endpoint) -> str:
+def _rule(spec: Study, id: str) -> str:
     """Say when a yes/no endpoint is reached."""
+    endpoint = spec.endpoints[id]
     match endpoint:
         case ResponseEndpoint():
-            least = "more than" if endpoint.strict else "at least"
-            size = (
-                f"{endpoint.reduction}%"
-                if endpoint.reduction is not None
-                else f"{endpoint.points} points"
-            )
-            return (
-                f"reduction of the {endpoint.instrument} score from baseline"
-                f" by {least} {size}"
-            )
+            return f"{score_label(spec, id)} {reduction_words(endpoint)} from baseline"
         case ThresholdEndpoint():
-            if endpoint.at_most is not None:
-                return f"{endpoint.instrument} score of {endpoint.at_most:g} or less"
-            return f"{endpoint.instrument} score of {endpoint.at_least:g} or more"
+            return f"{score_label(spec, id)} {threshold_words(endpoint)}"
         case StatusEndpoint():
             state = "met" if endpoint.equals == "Y" else "no longer met"
-            return (
-                f"{endpoint.score.replace('_', ' ')} of {endpoint.instrument} {state}"
-            )
+            return f"{score_label(spec, id)} {state}"
         case AllOfEndpoint():
             parts = " and ".join(endpoint_label(spec, part) for part in endpoint.of)
             return f"all of {parts}"

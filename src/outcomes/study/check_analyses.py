@@ -1,0 +1,153 @@
+"""What an analysis must find in the other sections of a study file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from outcomes.datasets.adam import ADSL
+from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.explain import unknown
+from outcomes.study.spec import (
+    BaselineCharacteristics,
+    Change,
+    ChangeEndpoint,
+    OfEndpoint,
+    PredictsOutcome,
+    Responders,
+    Study,
+)
+
+Found = Iterator[tuple[str, str]]
+"""Pairs of key path and message."""
+
+
+def score_problem(spec: Study, name: str, score: str, where: str) -> Found:
+    """Yield what is wrong with an instrument and a score of it."""
+    known = sorted({source.instrument for source in spec.sources.qs})
+    if name not in known:
+        yield (
+            f"{where}.instrument",
+            unknown(name, known, "an instrument with a source"),
+        )
+    elif name in instrument_ids():
+        definition = instrument(name)
+        names = [*definition.scores, *definition.derived]
+        if score not in names:
+            yield f"{where}.score", unknown(score, names, f"a score of {name}")
+
+
+def adsl_columns(spec: Study) -> dict[str, str]:
+    """Map every column ADSL will have, population flags aside, to its kind."""
+    known: dict[str, str] = {column.name: column.kind for column in ADSL.columns}
+    declared = spec.sources.dm.covariates
+    return known | {name: covariate.kind for name, covariate in declared.items()}
+
+
+def analyses(spec: Study) -> Found:
+    """Yield what is wrong with the analyses of a study."""
+    visits = [v.id for v in spec.visits]
+    estimands = [e.id for e in spec.estimands]
+    for analysis in spec.analyses:
+        where = f"analyses.{analysis.id}"
+        if analysis.population and analysis.population not in spec.populations:
+            yield where, unknown(analysis.population, spec.populations, "a population")
+        visit = getattr(analysis, "visit", None)
+        if visit is not None and visit not in visits:
+            yield where, unknown(visit, visits, "a visit")
+        elif visit is not None and visit == spec.baseline_visit.id:
+            yield where, f"{visit} is the baseline; change is analysed after it."
+        if isinstance(analysis, OfEndpoint):
+            yield from _of_endpoint(spec, analysis, where, estimands)
+        elif analysis.population is None and not (
+            isinstance(analysis, Responders) and analysis.estimands
+        ):
+            yield where, "needs a population."
+        if isinstance(analysis, Change):
+            yield from _model(spec, analysis, where)
+        if isinstance(analysis, BaselineCharacteristics):
+            columns = adsl_columns(spec)
+            for name in analysis.variables:
+                if name not in columns:
+                    yield where, unknown(name, columns, "a column of ADSL")
+            for name in analysis.scores:
+                if name not in spec.endpoints:
+                    yield where, unknown(name, spec.endpoints, "an endpoint")
+                elif not isinstance(spec.endpoints[name], ChangeEndpoint):
+                    yield where, f"'{name}' is a yes/no endpoint; it has no baseline."
+        if isinstance(analysis, Responders):
+            yield from _responders(spec, analysis, where, visits, estimands)
+        if isinstance(analysis, PredictsOutcome):
+            part = analysis.predictor
+            yield from score_problem(
+                spec, part.instrument, part.score, f"{where}.predictor"
+            )
+            if not any(
+                s.instrument == part.instrument and (s.session or s.at_session)
+                for s in spec.sources.qs
+            ):
+                yield where, f"{part.instrument} has no source with a session."
+
+
+def _model(spec: Study, analysis: Change, where: str) -> Found:
+    known = [*adsl_columns(spec), "BASE", "AVISIT"]
+    for term in analysis.model.covariates:
+        for name in term.split("*"):
+            if name.strip() not in known:
+                yield (
+                    f"{where}.model.covariates",
+                    unknown(name.strip(), known, "a column"),
+                )
+            elif name.strip() in ("TRT01P", "TRT01A", "ARMCD", "USUBJID"):
+                yield f"{where}.model.covariates", f"{name.strip()} is no covariate."
+    if analysis.model.method == "ml" and analysis.model.df == "kenward-roger":
+        yield f"{where}.model.df", "kenward-roger needs method: reml."
+
+
+def _of_endpoint(
+    spec: Study, analysis: OfEndpoint, where: str, estimands: list[str]
+) -> Found:
+    if (analysis.estimand is None) == (analysis.endpoint is None):
+        yield where, "needs either an estimand, or an endpoint and a population."
+        return
+    if analysis.estimand is not None:
+        if analysis.estimand not in estimands:
+            yield where, unknown(analysis.estimand, estimands, "an estimand")
+            return
+        if analysis.population is not None:
+            yield where, "takes its population from the estimand; remove population."
+        endpoint = spec.estimand(analysis.estimand).endpoint
+    else:
+        endpoint = analysis.endpoint or ""
+        if analysis.population is None:
+            yield where, "needs a population beside its endpoint."
+    if endpoint not in spec.endpoints:
+        yield where, unknown(endpoint, spec.endpoints, "an endpoint")
+    elif not isinstance(spec.endpoints[endpoint], ChangeEndpoint):
+        yield where, f"'{endpoint}' is a yes/no endpoint; this question needs a change."
+
+
+def _responders(
+    spec: Study,
+    analysis: Responders,
+    where: str,
+    visits: list[str],
+    estimands: list[str],
+) -> Found:
+    for id in analysis.endpoints:
+        if id not in spec.endpoints:
+            yield where, unknown(id, spec.endpoints, "an endpoint")
+        elif isinstance(spec.endpoints[id], ChangeEndpoint):
+            yield where, f"'{id}' is a change; this question needs yes/no endpoints."
+    for id in analysis.visits:
+        if id not in visits:
+            yield where, unknown(id, visits, "a visit")
+    for endpoint, id in analysis.estimands.items():
+        if endpoint not in analysis.endpoints:
+            yield (
+                f"{where}.estimands",
+                unknown(endpoint, analysis.endpoints, "an endpoint of this analysis"),
+            )
+        if id not in estimands:
+            yield f"{where}.estimands", unknown(id, estimands, "an estimand")
+        elif spec.estimand(id).endpoint != endpoint:
+            yield f"{where}.estimands", f"'{id}' is an estimand of another endpoint."

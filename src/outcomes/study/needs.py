@@ -1,0 +1,120 @@
+"""What a study asks of its sources that none of them can give.
+
+Without these checks nothing would fail: a population would be empty, or a change would
+have no record, and a table would say so only at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from outcomes.errors import SpecError
+from outcomes.study.expression import parse
+from outcomes.study.spec import AllOfEndpoint, Study
+
+_EVENTS = {
+    "TRTFL": "ex",
+    "TRTSDT": "ex",
+    "TRTEDT": "ex",
+    "NSESSION": "ex",
+    "EOSSTT": "ds",
+    "EOSDT": "ds",
+    "DCSREAS": "ds",
+    "SCRFREAS": "ds",
+    "NMAJDEV": "dv",
+    "RESCDT": "cm",
+}
+"""Columns of ADSL that are unknown for everybody without a table."""
+
+_SUBJECT: dict[str, tuple[str, str | None]] = {
+    "SUBJID": ("SUBJID", None),
+    "SITEID": ("SITEID", None),
+    "SITEGR1": ("SITEID", None),
+    "AGE": ("AGE", None),
+    "SEX": ("SEX", None),
+    "RACE": ("RACE", None),
+    "ETHNIC": ("ETHNIC", None),
+    "ACTARMCD": ("ACTARMCD", None),
+    "ACTARM": ("ACTARMCD", None),
+    "RFICDT": ("RFICDTC", "ds"),
+    "RANDDT": ("RANDDTC", "ds"),
+    "TRT01A": ("ACTARMCD", "ex"),
+    "TRT01AN": ("ACTARMCD", "ex"),
+}
+"""Columns of ADSL that come from a variable of DM, or from a table in its place."""
+
+_AS_TREATED = ("SAF", "SAFETY")
+"""Populations whose subjects stand in the arm that they received."""
+
+
+def unmet_needs(spec: Study) -> Iterator[tuple[str, str]]:
+    """Yield key path and message of everything asked that no source gives.
+
+    Parameters
+    ----------
+    spec : Study
+        A study; ``sources``, ``origin``, ``populations`` and ``endpoints`` are read.
+    """
+    if spec.origin == "first-dose" and spec.sources.ex is None:
+        yield (
+            "origin",
+            "first-dose needs sources.ex; add it, or say origin: randomisation.",
+        )
+    yield from _populations(spec)
+    yield from _endpoints(spec)
+
+
+def _populations(spec: Study) -> Iterator[tuple[str, str]]:
+    for id, source in spec.populations.items():
+        try:
+            columns = list(parse(source).columns)
+        except SpecError:
+            continue  # reported as an expression that cannot be read
+        for name in columns:
+            lacking = _lacking(spec, name)
+            if lacking:
+                yield (
+                    f"populations.{id}",
+                    f"{name} is not known without {lacking}; add that, or leave "
+                    f"{name} out of the population.",
+                )
+        lacking = _lacking(spec, "TRT01A") if id in _AS_TREATED else ""
+        if lacking and "TRT01A" not in columns:
+            yield (
+                f"populations.{id}",
+                "counts subjects in the arm they received, which is not known without "
+                f"{lacking}; add that, or give the population another id.",
+            )
+
+
+def _lacking(spec: Study, name: str) -> str:
+    """Return which source would make a column of ADSL known, '' if it is."""
+    table: str | None
+    if name in _EVENTS:
+        variable, table = "", _EVENTS[name]
+    elif name in _SUBJECT:
+        variable, table = _SUBJECT[name]
+    else:
+        return ""
+    dm = spec.sources.dm
+    if variable and (variable in dm.columns or variable in dm.constants):
+        return ""
+    if table and getattr(spec.sources, table) is not None:
+        return ""
+    ways = [f"{variable} in sources.dm.columns"] if variable else []
+    ways += [f"sources.{table}"] if table else []
+    return " or ".join(ways)
+
+
+def _endpoints(spec: Study) -> Iterator[tuple[str, str]]:
+    for id, endpoint in spec.endpoints.items():
+        if isinstance(endpoint, AllOfEndpoint):
+            continue  # its parts are endpoints, too
+        own = [s for s in spec.sources.qs if s.instrument == endpoint.instrument]
+        if own and not any(source.visit or source.at_visit for source in own):
+            yield (
+                f"endpoints.{id}",
+                f"{endpoint.instrument} has sources with sessions only, so there is no "
+                f"visit at which '{endpoint.kind}' could be told; give a source visit "
+                "or at_visit, or use the score as a predictor (predicts-outcome).",
+            )
