@@ -170,17 +170,21 @@ def write_table(frame: Frame, path: Path, schema: Schema) -> None:
     fields = []
     for field in table.schema:
         column = schema.column(field.name)
-        kind = {
-            "text": pa.string(),
-            "integer": pa.int64(),
-            "number": pa.float64(),
-        }[column.kind if column else ("text" if _is_text(field.type) else "number")]
+        open_kind: Kind = "text" if _is_text(field.type) else "number"
+        kind = _arrow_type(column.kind if column else open_kind)
         label = column.label if column else field.name
         fields.append(pa.field(field.name, kind, metadata={"label": label}))
     metadata = {"name": schema.name, "label": schema.label}
     table = table.cast(pa.schema(fields)).replace_schema_metadata(metadata)
     with atomic(path, binary=True) as stream:
-        pq.write_table(table, stream, compression="zstd")
+        pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+
+
+def _arrow_type(kind: Kind) -> Any:
+    import pyarrow as pa
+
+    types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
+    return types[kind]
 
 
 def _is_text(kind: Any) -> bool:
@@ -195,30 +199,47 @@ def read_table(path: Path, schema: Schema) -> Frame:
     Raises
     ------
     DataError
-        If the file is absent, is not Parquet, or lacks columns of the schema.
+        If the file is absent, is not Parquet, is damaged (its pages carry checksums),
+        or has not the columns, types and keys of the schema.
     """
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    again = "Run the stage before again."
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+        table.validate(full=True)
+        types = {
+            pa.int64(): pd.Int64Dtype(),
+            pa.string(): pd.StringDtype(na_value=float("nan")),
+        }
+        frame: Frame = table.to_pandas(types_mapper=types.get)
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file; run the stage before.") from problem
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise DataError(f"{path}: cannot be read as Parquet: {problem}") from problem
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as problem:
+        said = str(problem).rstrip(".")
+        raise DataError(
+            f"{path}: cannot be read as Parquet: {said}. {again}"
+        ) from problem
     absent = [name for name in schema.names if name not in table.column_names]
     if absent:
         raise DataError(
             f"{path}: columns {', '.join(absent)} of {schema.name} are missing; "
-            "it was written by another version. Run the stage before again."
+            f"it was written by another version. {again}"
         )
-    types = {
-        pa.int64(): pd.Int64Dtype(),
-        pa.string(): pd.StringDtype(na_value=float("nan")),
-    }
-    frame: Frame = table.to_pandas(types_mapper=types.get)
-    return frame
+    for field in table.schema:
+        column = schema.column(field.name)
+        if column is not None and field.type != _arrow_type(column.kind):
+            raise DataError(
+                f"{path}: column {field.name} holds {field.type}, not {column.kind}; "
+                f"it was not written by this program. {again}"
+            )
+    try:
+        return conform(frame, schema)
+    except DataError as problem:
+        raise DataError(f"{path}: {problem} {again}") from problem
 
 
 def write_csv(frame: Frame, path: Path, schema: Schema) -> None:
@@ -241,17 +262,28 @@ def read_csv(path: Path, schema: Schema) -> Frame:
     Raises
     ------
     DataError
-        If the file is absent or lacks columns of the schema.
+        If the file is absent, is no such CSV, or breaks its schema.
     """
     import pandas as pd
 
+    again = "Run the stage before again."
     try:
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+        # without index_col=False a surplus field would make an index of the first
+        frame = pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file; run the stage before.") from problem
+    except (OSError, ValueError) as problem:  # parser and decoding errors are these
+        said = str(problem).strip().rstrip(".")
+        raise DataError(f"{path}: cannot be read as CSV: {said}. {again}") from problem
+    absent = [name for name in schema.names if name not in frame.columns]
+    if absent:
+        raise DataError(f"{path}: columns {', '.join(absent)} are missing. {again}")
     for name in frame.columns:
         frame[name] = frame[name].str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True)
         column = schema.column(name)
         if column is not None and column.kind != "text":
             frame[name] = frame[name].replace("", None)
-    return conform(frame, schema)
+    try:
+        return conform(frame, schema)
+    except DataError as problem:
+        raise DataError(f"{path}: {problem} {again}") from problem

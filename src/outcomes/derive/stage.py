@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +13,24 @@ from outcomes.datasets.store import read_csv, read_table, write_csv, write_table
 from outcomes.derive.adqs import derive_adqs
 from outcomes.derive.adsl import derive_adsl
 from outcomes.derive.notes import as_issues
+from outcomes.errors import DataError
+from outcomes.study.tables import tables_of
 
 if TYPE_CHECKING:
+    from outcomes.datasets.store import Frame
     from outcomes.study import StudyFile
-
-_NEEDED = ("dm", "qs")
 
 
 def run_stage(study: StudyFile, sdtm: Path, out: Path) -> None:
     """Derive a study; see `outcomes.derive.derive_study`."""
     import pandas as pd
 
+    # only tables that the study has a source for: a folder may hold older ones
     tables = {
-        name: read_table(sdtm / f"{name}.parquet", schema)
-        for name, schema in TABLES.items()
-        if name in _NEEDED or (sdtm / f"{name}.parquet").exists()
+        name: read_table(sdtm / f"{name}.parquet", TABLES[name])
+        for name in tables_of(study.spec)
     }
+    _refuse_other_studies(study.spec.study.id, tables, sdtm)
     issues = read_csv(sdtm / "issues.csv", ISSUES)
     adsl = derive_adsl(study.spec, tables)
     adqs = derive_adqs(study.spec, tables, adsl.frame)
@@ -35,3 +38,18 @@ def run_stage(study: StudyFile, sdtm: Path, out: Path) -> None:
     write_table(adsl.frame, out / "adsl.parquet", ADSL)
     write_table(adqs.frame, out / "adqs.parquet", ADQS)
     write_csv(log, out / "issues.csv", ISSUES)
+
+
+def _refuse_other_studies(id: str, tables: Mapping[str, Frame], sdtm: Path) -> None:
+    """Refuse tables of a study other than the one that is derived."""
+    problems = []
+    for name, table in tables.items():
+        others = sorted(set(table["STUDYID"]) - {id})
+        if others:
+            problems.append(
+                f"{sdtm / f'{name}.parquet'}: STUDYID is {', '.join(others[:3])}, but "
+                f"the study file is of {id}; name the SDTM folder of {id}, or run its "
+                "ingest again."
+            )
+    if problems:
+        raise DataError("\n".join(problems))

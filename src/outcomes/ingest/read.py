@@ -10,7 +10,7 @@ from outcomes.datasets.sdtm import TABLES
 from outcomes.datasets.store import conform, write_csv, write_table
 from outcomes.errors import DataError
 from outcomes.ingest.issues import IssueLog, lines_of
-from outcomes.ingest.tables import OPTIONAL, tables_of
+from outcomes.study.tables import OPTIONAL, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,8 @@ def _read_all(
 def ingest_study(study: StudyFile, out: Path) -> pd.DataFrame:
     """Write the SDTM tables of a study and its issue log.
 
-    Every table of `tables_of` as ``<table>.parquet``, and ``issues.csv``.
+    Every table of `tables_of` as ``<table>.parquet``, and ``issues.csv``. Tables of
+    sources that the study has no more are removed.
 
     Parameters
     ----------
@@ -112,5 +113,7 @@ def ingest_study(study: StudyFile, out: Path) -> pd.DataFrame:
         raise DataError(f"{study.path.name}: {count} in the raw data\n{lines}")
     for name, frame in tables.items():
         write_table(frame, out / f"{name}.parquet", TABLES[name])
+    for name in set(TABLES) - set(tables):
+        (out / f"{name}.parquet").unlink(missing_ok=True)
     write_csv(issues, out / "issues.csv", ISSUES)
     return issues

@@ -1,28 +1,7 @@
-"""Which tables a study's sources give, known without reading any of them."""
+"""The tables that ingest writes; known to other stages as `outcomes.study.tables`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from outcomes.study.tables import OPTIONAL, tables_of
 
-if TYPE_CHECKING:
-    from outcomes.study.spec import Study
-
-ALWAYS = ("dm", "suppdm", "qs")
-OPTIONAL = ("ex", "ds", "dv", "ae", "cm", "pr")
-
-
-def tables_of(spec: Study) -> list[str]:
-    """Return the names of the SDTM tables that ingest writes, in a fixed order.
-
-    Parameters
-    ----------
-    spec : Study
-        A study; only its ``sources`` are looked at.
-
-    Returns
-    -------
-    list of str
-        ``dm``, ``suppdm``, those of ``ex ds dv ae cm pr`` that have a source, ``qs``.
-    """
-    given = [name for name in OPTIONAL if getattr(spec.sources, name) is not None]
-    return ["dm", "suppdm", *given, "qs"]
+__all__ = ["OPTIONAL", "tables_of"]
