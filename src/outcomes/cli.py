@@ -8,7 +8,11 @@ files. Everything heavy is imported by the verb that needs it.
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,18 +31,66 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         The words behind the program's name; those of the process by default.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that has no such letter gets it spelled out, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     verb: Verb = arguments.verb
     try:
+        _writable(getattr(arguments, "out", None))
         return verb(arguments)
     except OutcomesError as problem:
         print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
         return problem.exit_code
     except BrokenPipeError:
         return 1
+    except OSError as problem:
+        return _said(problem)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _writable(out: Path | None) -> None:
+    """Refuse a folder that cannot be made, before any work is done for it."""
+    if out is None:
+        return
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--out {out}: {there} is a file; name a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {out}: {there} cannot be written to; name another.")
+
+
+def _said(problem: OSError) -> int:
+    """Say in one sentence what the system refused, and return the exit code."""
+    named = " -> ".join(str(f) for f in (problem.filename, problem.filename2) if f)
+    where = f"{named}: " if named else ""
+    print(
+        f"{where}{problem.strerror or problem}; check the folders and files that the "
+        "command names.",
+        file=sys.stderr,
+    )
+    wrong_call = (
+        FileExistsError,
+        FileNotFoundError,
+        IsADirectoryError,
+        NotADirectoryError,
+        PermissionError,
+    )
+    named_wrongly = isinstance(problem, wrong_call) or problem.errno in (
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    )
+    return 2 if named_wrongly else 1
+
+
+def _path(text: str) -> Path:
+    """Read a path of the command line; an empty one would mean the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty; write . for this folder")
+    return Path(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
-    "study": (("study",), {"type": Path, "metavar": "STUDY", "help": "study file"}),
+    "study": (("study",), {"type": _path, "metavar": "STUDY", "help": "study file"}),
     "ids": (("ids",), {"nargs": "+", "metavar": "ID", "help": "which, by id"}),
     "preset": (("preset",), {"metavar": "PRESET", "help": "which trial"}),
     "seed": (
@@ -95,18 +147,18 @@ _OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     ),
     "data-root": (
         ("--data-root",),
-        {"type": Path, "help": "folder of the raw files, if not the study file's"},
+        {"type": _path, "help": "folder of the raw files, if not the study file's"},
     ),
-    "out": (("--out",), {"type": Path, "required": True, "help": "folder to write"}),
-    "sdtm": (("--sdtm",), {"type": Path, "required": True, "help": "SDTM folder"}),
-    "adam": (("--adam",), {"type": Path, "required": True, "help": "ADaM folder"}),
-    "ard": (("--ard",), {"type": Path, "required": True, "help": "ARD folder"}),
+    "out": (("--out",), {"type": _path, "required": True, "help": "folder to write"}),
+    "sdtm": (("--sdtm",), {"type": _path, "required": True, "help": "SDTM folder"}),
+    "adam": (("--adam",), {"type": _path, "required": True, "help": "ADaM folder"}),
+    "ard": (("--ard",), {"type": _path, "required": True, "help": "ARD folder"}),
     "results": (
         ("--results",),
-        {"type": Path, "required": True, "help": "results folder of the study"},
+        {"type": _path, "required": True, "help": "results folder of the study"},
     ),
-    "a": (("a",), {"type": Path, "metavar": "A", "help": "ARD file or folder"}),
-    "b": (("b",), {"type": Path, "metavar": "B", "help": "ARD, or a CSV table"}),
+    "a": (("a",), {"type": _path, "metavar": "A", "help": "ARD file or folder"}),
+    "b": (("b",), {"type": _path, "metavar": "B", "help": "ARD, or a CSV table"}),
     "rel": (
         ("--rel",),
         {"type": float, "default": 1e-6, "help": "relative tolerance (%(default)g)"},
@@ -125,12 +177,19 @@ def _say(arguments: argparse.Namespace, message: str) -> None:
         print(message, file=sys.stderr)
 
 
+def _print_json(value: object) -> None:
+    """Print JSON; where the terminal is not of Unicode, escaped as JSON escapes."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, indent=1, ensure_ascii=not unicode)
+    print(text)
+
+
 def _check(arguments: argparse.Namespace) -> int:
     from outcomes.findings import examine, lines_of_findings
 
     findings = examine(arguments.study, arguments.data_root)
     if arguments.json:
-        print(json.dumps(findings.found, indent=1, ensure_ascii=False))
+        _print_json(findings.found)
     else:
         for line in lines_of_findings(findings.found):
             print(line)
@@ -204,16 +263,12 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _manifest(arguments: argparse.Namespace) -> int:
-    from outcomes.datasets.results import ISSUES
-    from outcomes.datasets.store import read_csv, write_csv
     from outcomes.plan import Plan
-    from outcomes.provenance.manifest import JobRecord, write_manifest
+    from outcomes.provenance.manifest import JobRecord, copy_issues, write_manifest
 
     plan = Plan.of(arguments.study, arguments.data_root)
     results: Path = arguments.results
-    write_csv(
-        read_csv(results / "adam/issues.csv", ISSUES), results / "issues.csv", ISSUES
-    )
+    copy_issues(results / "adam/issues.csv", results / "issues.csv")
     made = [file for job in plan.jobs for file in job.outputs]
     later = {*plan.job("manifest").outputs, *plan.job("accept").outputs}
     write_manifest(
@@ -228,21 +283,35 @@ def _manifest(arguments: argparse.Namespace) -> int:
         outputs=[results / f for f in made if f not in later]
         + [results / "issues.csv"],
     )
+    _remove_orphans(plan.orphans(results), results)
     _say(arguments, f"wrote {results / 'manifest.json'}")
     return 0
 
 
-def _accept(arguments: argparse.Namespace) -> int:
-    from outcomes.ard.accept import failed_analyses, write_accepted
-    from outcomes.datasets.store import remove_partial
-    from outcomes.study.load import load_study
+def _remove_orphans(orphans: list[Path], results: Path) -> None:
+    """Delete results that no job makes any more; said even where --quiet is."""
+    files_only = [path for path in orphans if path.is_file() or path.is_symlink()]
+    if not files_only:
+        return
+    for path in files_only:
+        path.unlink(missing_ok=True)
+    names = [path.relative_to(results).as_posix() for path in files_only]
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    files = "file" if len(names) == 1 else "files"
+    print(f"removed {len(names)} {files} of an earlier plan: {listed}", file=sys.stderr)
 
-    remove_partial(arguments.results)
-    spec = load_study(arguments.study).spec
-    files = [arguments.results / "ard" / f"{a.id}.parquet" for a in spec.analyses]
-    failed = failed_analyses(files)
-    accepted = [analysis.id for analysis in spec.analyses if analysis.accept_error]
-    fatal = failed[~failed["analysis"].isin(accepted)]
+
+def _accept(arguments: argparse.Namespace) -> int:
+    from outcomes.ard.accept import failed_analyses, fatal_rows, write_accepted
+    from outcomes.datasets.store import remove_partial
+    from outcomes.plan import Plan
+
+    plan = Plan.of(arguments.study)
+    results: Path = arguments.results
+    remove_partial(results / file for job in plan.jobs for file in job.outputs)
+    analyses = plan.study.spec.analyses
+    failed = failed_analyses([results / "ard" / f"{a.id}.parquet" for a in analyses])
+    fatal = fatal_rows(failed, [a.id for a in analyses if a.accept_error])
     for row in fatal.itertuples():
         print(f"{row.result_id}: {row.error}", file=sys.stderr)
     if len(fatal):
@@ -252,7 +321,7 @@ def _accept(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 3
-    write_accepted(failed, arguments.results / "accepted.csv")
+    write_accepted(failed, results / "accepted.csv")
     _say(arguments, f"{len(failed)} accepted errors")
     return 0
 
@@ -277,7 +346,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from outcomes.plan import Plan
 
     plan = Plan.of(arguments.study, arguments.data_root)
-    print(json.dumps([{"name": j.name, **asdict(j)} for j in plan.jobs], indent=1))
+    _print_json([{"name": j.name, **asdict(j)} for j in plan.jobs])
     return 0
 
 
@@ -285,13 +354,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     from outcomes.ard.compare import compare_files, lines_of_differences
     from outcomes.findings import as_records
 
-    if min(arguments.rel, arguments.abs) < 0:
-        raise UsageError("--rel and --abs are not negative.")
+    for tolerance in (arguments.rel, arguments.abs):
+        if not (math.isfinite(tolerance) and tolerance >= 0):
+            raise UsageError("--rel and --abs are numbers of 0 or more.")
     differences, compared = compare_files(
         arguments.a, arguments.b, rel=arguments.rel, abs=arguments.abs
     )
     if arguments.json:
-        print(json.dumps(as_records(differences), indent=1, ensure_ascii=False))
+        _print_json(as_records(differences))
     elif len(differences):
         for line in lines_of_differences(differences):
             print(line)

@@ -103,6 +103,11 @@ class Job:
         """Name of the job, unique in its plan."""
         return f"{self.stage}/{self.id}" if self.id else self.stage
 
+    @property
+    def rule(self) -> str:
+        """Name without a slash: a cluster makes file names of the names of rules."""
+        return self.name.replace("/", ".")
+
     def command(
         self, study: Path, results: Path, data_root: Path | None = None
     ) -> list[str]:
@@ -173,13 +178,16 @@ class Plan:
         return [job.id for job in self.jobs if job.stage == stage]
 
     def orphans(self, results: Path) -> list[Path]:
-        """Return files of an earlier plan: results that no job of this one makes."""
-        made = {file for job in self.jobs for file in job.outputs}
-        folders = {file.split("/")[0] for file in made if "/" in file}
-        found = [path for name in folders for path in (results / name).glob("*.*")]
-        return sorted(
-            path for path in found if path.relative_to(results).as_posix() not in made
-        )
+        """Return files of an earlier plan: results that no job of this one makes.
+
+        Only names such as jobs give are looked at; what a person put there stays.
+        """
+        made = {results / file for job in self.jobs for file in job.outputs}
+        kinds = {(path.parent, path.suffix) for path in made if path.parent != results}
+        found = {
+            path for folder, suffix in kinds for path in folder.glob(f"[a-z]*{suffix}")
+        }
+        return sorted(path for path in found - made if path.is_file())
 
     def raw_files(self) -> tuple[str, ...]:
         """Return the raw files that exist; `outcomes ingest` reports the others."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -308,3 +309,96 @@ def test_simulate_and_schema_write_what_is_committed(
     assert "mdma-ptsd" in capsys.readouterr().err
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Study"
+
+
+@pytest.mark.parametrize("below", ["", "/a", "/a/b"])
+def test_an_out_that_is_a_file_is_refused_in_one_sentence(
+    below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert main(["run", str(STUDY), "--out", f"{tmp_path}/file{below}"]) == 2
+    said = capsys.readouterr().err
+    assert "is a file; name a folder" in said
+    assert said.count("\n") == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mdma-ptsd").write_text("x")
+    assert main(["run", str(STUDY), "--out", str(tmp_path), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "mdma-ptsd" in said
+    assert said.count("\n") == 1
+    assert main(["run", str(STUDY), "--out", str(tmp_path / ("a" * 300))]) == 2
+    assert "too long" in capsys.readouterr().err
+
+
+def test_an_empty_out_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["run", str(STUDY), "--out", ""])
+    assert raised.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--rel", "--abs"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_a_tolerance_is_a_number_of_0_or_more(
+    option: str, value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.parquet"
+    rows = ArdRows(study="t", analysis="x", prespecified="Y")
+    rows.add("estimate", 1.0)
+    write_ard(rows, path)
+    assert main(["compare", str(path), str(path), f"{option}={value}"]) == 2
+    assert main(["compare", str(path), str(path), f"{option}=0.1"]) == 0
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_a_terminal_without_a_letter_gets_it_spelled_out(
+    encoding: str, json_too: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text('study: {id: t, titl: "\N{GREEK SMALL LETTER ALPHA}"}\n\u03b2: 1\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "outcomes", "check", str(path), *json_too],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    said = done.stdout.decode(encoding)
+    assert ("\\u03b2" if encoding != "utf-8" else "\u03b2") in said
+    if json_too:
+        assert any(one.get("key") == "\u03b2" for one in json.loads(said))
+
+
+def test_the_manifest_removes_what_no_job_makes_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(STUDY), "--out", str(tmp_path), "--quiet"]) == 0
+    results = tmp_path / "mdma-ptsd"
+    for name in ("ard/older.parquet", "sdtm/older.parquet"):
+        (results / name).write_bytes(b"x")
+    stale = results / "ard/.primary.parquet.x1.partial"
+    foreign = results / ".mine.partial"
+    for path in (stale, foreign):
+        path.write_bytes(b"x")
+    capsys.readouterr()
+    words = [str(STUDY), "--results", str(results), "--quiet"]
+    assert main(["accept", str(tmp_path / "none.yaml"), *words[1:]]) == 1
+    assert stale.exists()
+    assert main(["accept", *words]) == 0
+    assert not stale.exists()
+    assert foreign.exists()
+    capsys.readouterr()
+    assert main(["manifest", *words]) == 0
+    assert capsys.readouterr().err == (
+        "removed 2 files of an earlier plan: ard/older.parquet, sdtm/older.parquet\n"
+    )
+    assert not (results / "ard/older.parquet").exists()
+    assert (results / "ard/primary.parquet").exists()
+    assert main(["manifest", *words]) == 0
+    assert capsys.readouterr().err == ""

@@ -1,11 +1,10 @@
 # One rule per job of the plan: the files, the command and the digests stand there.
-# A cluster makes file names of rule names, so that these hold no slash.
 for study, plan in PLANS.items():
     for job in plan.jobs:
 
         rule:
             name:
-                f"{study}.{job.name}".replace("/", ".")
+                f"{study}.{job.rule}"
             input:
                 raw_files(study, job),
                 below(study, job.inputs),

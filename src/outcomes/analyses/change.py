@@ -263,9 +263,15 @@ def _joint_tests(differences: Estimates, data: ChangeData, ard: ArdRows) -> None
 
 def _joint(what: Any, ard: ArdRows) -> None:
     try:
-        row = joint_test(what()).iloc[0]
+        table = joint_test(what())
     except ModelError as problem:
         ard.fail(str(problem))
+        return
+    row = table.iloc[0]
+    # NaN compares false, so that this covers a test that does not exist.
+    if not (row["statistic"] >= 0 and 0 <= row["p_value"] <= 1):
+        reason = table.attrs.get("reason") or "the test does not exist for this fit."
+        ard.fail(str(reason))
         return
     ard.add("f", row["statistic"])
     ard.add_all({name: row[name] for name in ("num_df", "den_df", "p_value")})

@@ -47,8 +47,8 @@ class ChangeData:
         Scheduled visits after baseline that have a record with all covariates, in
         order.
     records : DataFrame
-        One row per subject and visit with a change: ADQS columns, the arm variable and
-        the covariates.
+        One row per subject and visit with a change and all covariates, so those that
+        the model uses: ADQS columns, the arm variable and the covariates.
     baseline : Series
         Baseline value by USUBJID, of subjects in the population that have one.
     excluded : dict
@@ -67,22 +67,15 @@ class ChangeData:
     formula: str
 
     @property
-    def complete(self) -> Frame:
-        """Records with all covariates: those that the model can use."""
-        return self.records.dropna()
-
-    @property
     def empty_arms(self) -> list[str]:
         """Arms without a record that the model can use."""
-        there = set(self.complete[self.people.arm_variable])
+        there = set(self.records[self.people.arm_variable])
         return [arm for arm in self.people.arms if arm not in there]
 
     def levels(self, reference: str | None) -> dict[str, list[str]]:
         """Return the order of arms (reference first) and visits."""
         arms = sorted(self.people.arms, key=lambda arm: arm != reference)
         visits = [visit.id for visit in self.visits]
-        # Levels that no complete record has: the fit drops them with their records.
-        visits += sorted(set(self.records["AVISIT"]) - set(visits))
         return {self.people.arm_variable: arms, "AVISIT": visits}
 
 
@@ -114,13 +107,18 @@ def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> Chan
         )
     names = covariate_names(analysis.model.covariates)
     records = _with_covariates(people.with_arm(used), people, names)
-    complete = records.dropna()
-    if complete.empty:
+    for name in names:
+        # Counted here, and not left to the model, so that no number of this analysis
+        # is of records that the model does not use.
+        absent = records[name].isna()
+        excluded[f"{name} is missing"] = int(absent.sum())
+        records = records[~absent]
+    if records.empty:
         raise DataError(
-            f"none of the {len(records)} records of {what.paramcd} has all covariates "
+            f"none of the {len(used)} records of {what.paramcd} has all covariates "
             f"({', '.join(names)})."
         )
-    seen = set(complete["AVISIT"])
+    seen = set(records["AVISIT"])
     baseline = baseline_values(own).dropna()
     several = len(people.arms) > 1
     arm = f"{people.arm_variable}*AVISIT" if several else "AVISIT"

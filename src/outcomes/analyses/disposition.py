@@ -46,7 +46,7 @@ def analyse(
     randomised = adsl[adsl["RANDFL"] == "Y"]
     _entry(spec, adsl, randomised, ard)
     if randomised.empty:
-        ard.fail("nobody was randomised.", term="randomised", n_subjects=0)
+        ard.fail(f"nobody was {_verb(spec)}.", term="randomised", n_subjects=0)
     unknown = ~randomised["TRTFL"].isin(["Y", "N"])
     recorded = not unknown.all() or randomised.empty
     if not recorded:
@@ -96,11 +96,16 @@ def _entry(spec: Study, adsl: Frame, randomised: Frame, ard: ArdRows) -> None:
     for reason, count in _reasons(out["SCRFREAS"]):
         lines.add_all(share(count, screened), level=reason)
     parts = {
-        f"randomised to {arm}": len(subjects)
+        f"{_verb(spec)} to {arm}": len(subjects)
         for arm, subjects in _by_arm(spec, randomised)
         if arm
     }
-    _close(ard, "screened", screened, {**parts, "not randomised": len(out)})
+    _close(ard, "screened", screened, {**parts, f"not {_verb(spec)}": len(out)})
+
+
+def _verb(spec: Study) -> str:
+    """Say what happened to those who entered: one arm leaves nothing to randomise."""
+    return "randomised" if len(spec.arms) > 1 else "allocated"
 
 
 def _reasons(given: pd.Series[str]) -> Iterator[tuple[str, int]]:
@@ -194,7 +199,7 @@ def _analysed(
 ) -> None:
     """Count the subjects with a record that the analysis uses."""
     data = change_data(spec, analysis, adsl, adqs)
-    used = set(data.complete["USUBJID"])
+    used = set(data.records["USUBJID"])
     for arm, subjects in data.people.by_arm():
         counts = share(int(subjects["USUBJID"].isin(used).sum()), len(subjects))
         ard.add_all(

@@ -51,10 +51,23 @@ def check_columns(X: NDArray[np.float64], names: list[str]) -> None:
     for name, column in zip(names, X.T, strict=True):
         if np.ptp(column) == 0:
             raise ModelError(f"{name} has the same value in all {n} subjects.")
-    # Centred and scaled, so that rank does not depend on units.
-    Z = (X - X.mean(axis=0)) / X.std(axis=0) / math.sqrt(n)
+    # Rank must not depend on units.
+    Z = standardised(X) / math.sqrt(n)
     if np.linalg.matrix_rank(Z, tol=1e-8) < width:
         raise ModelError(f"{', '.join(names)} determine each other; leave one out.")
+
+
+def standardised(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return columns with mean 0 and standard deviation 1, none of them constant.
+
+    Large origins and units cost no digits: each column is moved to its first value and
+    brought to its range before means and squares are taken.
+    """
+    import numpy as np
+
+    near = (X - X[0]) / np.ptp(X, axis=0)
+    centred = near - near.mean(axis=0)
+    return np.asarray(centred / centred.std(axis=0))
 
 
 def partial_correlation(
@@ -99,7 +112,7 @@ def partial_correlation(
         raise ModelError(f"{outcome.name} has the same value in all {n} subjects.")
     # Own names: pingouin cannot be surprised by those of a study.
     names = [f"z{i}" for i in range(k)]
-    table = pd.DataFrame(X, columns=["x", *names])
+    table = pd.DataFrame(standardised(X), columns=["x", *names])
     table["y"] = outcome.to_numpy("float64")
     r, p = _pingouin(table, names)
     low = high = math.nan

@@ -18,7 +18,11 @@ from outcomes.analyses.experience_data import (
     coded,
     experience_data,
 )
-from outcomes.analyses.partial_correlation import check_columns, partial_correlation
+from outcomes.analyses.partial_correlation import (
+    check_columns,
+    partial_correlation,
+    standardised,
+)
 from outcomes.analyses.selection import fail_empty_arms, fail_visit, in_words
 from outcomes.ard.rows import ArdRows, point_level
 from outcomes.errors import ModelError
@@ -44,13 +48,18 @@ class Line:
         ``estimate std_error df t p_value conf_low conf_high`` of the predictor.
     r_squared : float
         Of the whole model.
-    level : float
-        Fitted change at predictor 0, all other columns at their mean.
+    anchor : tuple of float
+        The predictor of a subject, at which no digit is lost whatever its origin, and
+        the fitted change there with all other columns at their mean.
     """
 
     slope: dict[str, float]
     r_squared: float
-    level: float
+    anchor: tuple[float, float]
+
+    def at(self, x: float) -> float:
+        """Return the fitted change, all other columns at their mean."""
+        return self.anchor[1] + self.slope["estimate"] * (x - self.anchor[0])
 
 
 def analyse(
@@ -151,8 +160,7 @@ def _within_arm(
         return
     _add_line(line, conf_level, ard)
     for number, x in enumerate((used[PREDICTOR].min(), used[PREDICTOR].max()), start=1):
-        y = line.level + line.slope["estimate"] * x
-        ard.add_all({"x": x, "y": y}, term="fitted-line", level=str(number))
+        ard.add_all({"x": x, "y": line.at(x)}, term="fitted-line", level=str(number))
     here = ard.at(
         term="partial-correlation",
         method="partial correlation by pingouin, Fisher's limits; "
@@ -188,6 +196,9 @@ def regress(
 ) -> Line:
     """Regress an outcome on a predictor, adjusted for covariates.
 
+    Columns are centred and scaled for the fit and the slope is brought back to its
+    unit, because the pseudo-inverse would drop a column of another magnitude.
+
     Parameters
     ----------
     predictor, outcome : Series, shape (n,)
@@ -208,21 +219,23 @@ def regress(
 
     X = np.column_stack([predictor, covariates]).astype("float64")
     check_columns(X, [str(predictor.name), *map(str, covariates.columns)])
-    centre = X.mean(axis=0)
-    design = np.column_stack([np.ones(len(X)), X])
-    fit = OLS(np.asarray(outcome, dtype="float64"), design).fit()
-    low, high = fit.conf_int(alpha=1 - conf_level)[1]
+    y = np.asarray(outcome, dtype="float64")
+    Z = standardised(X)
+    fit = OLS(y - y.mean(), np.column_stack([np.ones(len(Z)), Z])).fit()
+    x = X[:, 0] - X[0, 0]
+    unit = float(np.ptp(x) / np.ptp(Z[:, 0]))
+    low, high = fit.conf_int(alpha=1 - conf_level)[1] / unit
     slope = {
-        "estimate": float(fit.params[1]),
-        "std_error": float(fit.bse[1]),
+        "estimate": float(fit.params[1] / unit),
+        "std_error": float(fit.bse[1] / unit),
         "df": float(fit.df_resid),
         "t": float(fit.tvalues[1]),
         "p_value": float(fit.pvalues[1]),
         "conf_low": float(low),
         "conf_high": float(high),
     }
-    level = float(fit.params[0] + fit.params[2:] @ centre[1:])
-    return Line(slope, float(fit.rsquared), level)
+    there = float(y.mean() - slope["estimate"] * x.mean())
+    return Line(slope, float(fit.rsquared), (float(X[0, 0]), there))
 
 
 def _add_line(line: Line, conf_level: float, ard: ArdRows) -> None:

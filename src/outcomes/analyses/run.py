@@ -23,6 +23,8 @@ from outcomes.study.spec import AnyAnalysis, Study
 if TYPE_CHECKING:
     import pandas as pd
 
+    Frame = pd.DataFrame
+
 
 class Question(Protocol):
     """What a module in `MODULES` offers."""
@@ -60,7 +62,8 @@ def run_analyses(study: StudyFile, ids: list[str], adam: Path, out: Path) -> Non
     UsageError
         If the study has no analysis of an id; nothing is written then.
     DataError
-        If a dataset cannot be read.
+        If a dataset cannot be read, has no row or is of another study, or ADQS has a
+        subject that ADSL lacks; nothing is written then.
     """
     spec = study.spec
     known = [analysis.id for analysis in spec.analyses]
@@ -69,9 +72,50 @@ def run_analyses(study: StudyFile, ids: list[str], adam: Path, out: Path) -> Non
             raise UsageError(one_of(id, known, name="analysis"))
     adsl = read_table(adam / "adsl.parquet", ADSL)
     adqs = read_table(adam / "adqs.parquet", ADQS)
+    check_datasets(spec.study.id, adam, adsl, adqs)
     for id in ids:
         rows = results_of(spec, spec.analysis(id), adsl, adqs)
         write_ard(rows, out / f"{id}.parquet")
+
+
+def check_datasets(study: str, adam: Path, adsl: Frame, adqs: Frame) -> None:
+    """Refuse datasets that cannot be those of a study.
+
+    Parameters
+    ----------
+    study : str
+        Id of the study.
+    adam : Path
+        Where the datasets come from.
+    adsl, adqs : DataFrame
+        The datasets.
+
+    Raises
+    ------
+    DataError
+        If one has no row or is of another study, or ADQS has a subject that ADSL lacks.
+    """
+    for name, frame in (("adsl", adsl), ("adqs", adqs)):
+        path = adam / f"{name}.parquet"
+        if frame.empty:
+            raise DataError(
+                f"{path}: no row; see the issue log of derive for why, then derive "
+                "again."
+            )
+        foreign = sorted(set(frame["STUDYID"]) - {study})
+        if foreign:
+            raise DataError(
+                f"{path}: STUDYID is {', '.join(foreign[:3])}, but the study file is "
+                f"of {study}; give the folder that was derived with this study file."
+            )
+    lost = sorted(set(adqs["USUBJID"]) - set(adsl["USUBJID"]))
+    if lost:
+        more = ", ..." if len(lost) > 3 else ""
+        raise DataError(
+            f"{adam / 'adqs.parquet'}: {len(lost)} subjects are not in adsl "
+            f"({', '.join(lost[:3])}{more}), so that no analysis would count them; "
+            "derive both datasets again, together."
+        )
 
 
 def results_of(
@@ -94,6 +138,8 @@ def results_of(
     ard = _rows(spec, analysis)
     try:
         question.analyse(spec, analysis, adsl, adqs, ard)
+        # Rows that cannot stand in one table are a failure of this analysis alone.
+        ard.frame()
     except (ModelError, DataError, ConvergenceFailure) as problem:
         reason = str(problem)
     except np.linalg.LinAlgError as problem:
@@ -102,7 +148,9 @@ def results_of(
             "covariate that repeats another, or for too few subjects."
         )
     else:
-        return ard
+        if len(ard):
+            return ard
+        reason = "the analysis gave no result at all."
     failed = _rows(spec, analysis)
     failed.fail(reason, term="analysis")
     return failed

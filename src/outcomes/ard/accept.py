@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,19 @@ def failed_analyses(files: Iterable[Path]) -> pd.DataFrame:
         table = read_ard(file)
         parts.append(table.loc[table["error"] != "", FAILED.names])
     return pd.concat(parts, ignore_index=True)
+
+
+def fatal_rows(failed: pd.DataFrame, accepted: Collection[str]) -> pd.DataFrame:
+    """Return the failed results of analyses that must not fail.
+
+    Parameters
+    ----------
+    failed : DataFrame
+        From `failed_analyses`.
+    accepted : collection of str
+        Analyses of which the study declares ``accept_error``.
+    """
+    return failed[~failed["analysis"].isin(list(accepted))]
 
 
 def write_accepted(failed: pd.DataFrame, path: Path) -> None:

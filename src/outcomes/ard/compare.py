@@ -9,6 +9,7 @@ import numpy as np
 
 from outcomes.ard.rows import read_ard
 from outcomes.datasets.results import ARD, KEY
+from outcomes.datasets.store import read_texts
 from outcomes.errors import DataError, one_of
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def lines_of_differences(found: Frame) -> list[str]:
     columns = [*(k for k in varying if k != "statistic"), "statistic"]
     columns += [name for name in _DIFFERENCE if name in found]
     table = found[columns].head(SHOWN).fillna("")
-    text = table.to_string(index=False, max_colwidth=40, float_format="%.3g")
+    text = table.to_string(index=False, max_colwidth=40, float_format="{:.3g}".format)
     lines = [f"all of {shared}"] if shared else []
     lines += text.splitlines()
     if len(found) > SHOWN:
@@ -187,18 +188,12 @@ def read_foreign(path: Path) -> Frame:
     Raises
     ------
     DataError
-        If it cannot be read, has an unknown column, or a number is none.
+        If it cannot be read, a row has not the fields of the header, a column is
+        unknown, or a number is none.
     """
     import pandas as pd
 
-    try:
-        table = pd.read_csv(
-            path, dtype="str", keep_default_na=False, encoding="utf-8-sig"
-        )
-    except (OSError, UnicodeDecodeError, ValueError) as problem:
-        raise DataError(
-            f"{path}: cannot be read as a CSV table: {problem}"
-        ) from problem
+    table = read_texts(path)
     allowed = [*KEY, "value", "text"]
     for name in table.columns:
         if name not in allowed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,10 +24,21 @@ PARTIAL = ".partial"
 """How the name of a file ends that is not whole yet."""
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what killed runs left half-written below a folder."""
-    for stale in folder.rglob(f".*{PARTIAL}"):
-        stale.unlink(missing_ok=True)
+def remove_partial(outputs: Iterable[Path]) -> None:
+    """Remove what killed runs left half-written of some files; nothing else.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        Files that `atomic` writes; its half-written ones stand beside them.
+    """
+    for path in outputs:
+        start, end = f".{path.name}.", PARTIAL
+        # names are compared as text: those of files may hold what a pattern means
+        for stale in path.parent.iterdir() if path.parent.is_dir() else ():
+            own = stale.name.startswith(start) and stale.name.endswith(end)
+            if own and "." not in stale.name[len(start) : -len(end)]:
+                stale.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -187,6 +198,16 @@ def _arrow_type(kind: Kind) -> Any:
     return types[kind]
 
 
+def _holds(kind: Any, wanted: Kind) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_null(kind):
+        return True
+    if wanted == "text":
+        return _is_text(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
@@ -214,12 +235,13 @@ def read_table(path: Path, schema: Schema) -> Frame:
         types = {
             pa.int64(): pd.Int64Dtype(),
             pa.string(): pd.StringDtype(na_value=float("nan")),
+            pa.large_string(): pd.StringDtype(na_value=float("nan")),
         }
         frame: Frame = table.to_pandas(types_mapper=types.get)
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file; run the stage before.") from problem
     except (pa.ArrowException, OSError, ValueError, MemoryError) as problem:
-        said = str(problem).rstrip(".")
+        said = " ".join(str(problem).split()).rstrip(".")
         raise DataError(
             f"{path}: cannot be read as Parquet: {said}. {again}"
         ) from problem
@@ -231,7 +253,8 @@ def read_table(path: Path, schema: Schema) -> Frame:
         )
     for field in table.schema:
         column = schema.column(field.name)
-        if column is not None and field.type != _arrow_type(column.kind):
+        # numbers that another program wrote in another width are looked at by value
+        if column is not None and not _holds(field.type, column.kind):
             raise DataError(
                 f"{path}: column {field.name} holds {field.type}, not {column.kind}; "
                 f"it was not written by this program. {again}"
@@ -264,17 +287,8 @@ def read_csv(path: Path, schema: Schema) -> Frame:
     DataError
         If the file is absent, is no such CSV, or breaks its schema.
     """
-    import pandas as pd
-
     again = "Run the stage before again."
-    try:
-        # without index_col=False a surplus field would make an index of the first
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, index_col=False)
-    except FileNotFoundError as problem:
-        raise DataError(f"{path}: no such file; run the stage before.") from problem
-    except (OSError, ValueError) as problem:  # parser and decoding errors are these
-        said = str(problem).strip().rstrip(".")
-        raise DataError(f"{path}: cannot be read as CSV: {said}. {again}") from problem
+    frame = read_texts(path)
     absent = [name for name in schema.names if name not in frame.columns]
     if absent:
         raise DataError(f"{path}: columns {', '.join(absent)} are missing. {again}")
@@ -287,3 +301,42 @@ def read_csv(path: Path, schema: Schema) -> Frame:
         return conform(frame, schema)
     except DataError as problem:
         raise DataError(f"{path}: {problem} {again}") from problem
+
+
+def read_texts(path: Path) -> Frame:
+    """Read a CSV table as text: UTF-8, comma, header; blank lines are left out.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no text or empty, or a row has not as many
+        fields as the header.
+    """
+    import csv
+
+    import pandas as pd
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            records = [record for record in csv.reader(stream, strict=True) if record]
+    except FileNotFoundError as problem:
+        raise DataError(
+            f"{path}: no such file; run the stage that writes it."
+        ) from problem
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(
+            f"{path}: cannot be read as a CSV table ({problem}); write it again."
+        ) from problem
+    if not records:
+        raise DataError(f"{path}: is empty, without a header; write it again.")
+    header, *rows = records
+    doubled = sorted({name for name in header if header.count(name) > 1})
+    if doubled:
+        raise DataError(f"{path}: several columns are called {', '.join(doubled)}.")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, row {number}: has {len(row)} fields, the header has "
+                f"{len(header)}; quote fields that hold a comma."
+            )
+    return pd.DataFrame(rows, columns=header, dtype="str")

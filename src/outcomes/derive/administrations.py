@@ -169,6 +169,38 @@ def add_study_days(admin: Frame, days: Frame) -> tuple[Frame, list[Note]]:
     return out, notes
 
 
+def sessions_without_dose(spec: Study, ex: Frame | None, admin: Frame) -> list[Note]:
+    """Warn of administrations after a session that the subject has no exposure of.
+
+    Nothing is said of a study without EX, or whose EX has no session numbers, nor of
+    a subject some of whose doses have none.
+    """
+    if spec.sources.ex is None or ex is None or ex["SESSION"].isna().all():
+        return []
+    unnumbered = set(ex.loc[ex["SESSION"].isna(), "USUBJID"])
+    numbered = ex[ex["SESSION"].notna()]
+    held = set(zip(numbered["USUBJID"], numbered["SESSION"].astype(int), strict=True))
+    rows = admin[admin["SESSION"].notna() & ~admin["not_done"]]
+    places = zip(rows["USUBJID"], rows["SESSION"].astype(int), strict=True)
+    wrong = np.array([p not in held and p[0] not in unnumbered for p in places], bool)
+    notes = []
+    for (name, session), own in rows[wrong].groupby(["QSCAT", "SESSION"], sort=True):
+        notes.append(
+            Note(
+                "session-without-dose",
+                f"{plural(len(own), 'administration')} of {name} after session "
+                f"{session} of subjects who have no such session in ex "
+                f"{first(own['USUBJID'])}.",
+                remedy="kept with the session it names; correct that, or add the dose",
+                severity="warning",
+                file="adqs",
+                column="SESSION",
+                value=str(session),
+            )
+        )
+    return notes
+
+
 def _refuse(admin: Frame, subjects: pd.Index[Any]) -> None:
     problems = []
     foreign = ~admin["USUBJID"].isin(subjects)

@@ -13,6 +13,7 @@ from outcomes.derive.administrations import (
     add_study_days,
     administrations,
     origins,
+    sessions_without_dose,
 )
 from outcomes.derive.baseline import (
     apply_baseline,
@@ -39,7 +40,7 @@ def derive_adqs(spec: Study, tables: Mapping[str, Frame], adsl: Frame) -> Deriva
     spec : Study
         The study.
     tables : mapping of str to DataFrame
-        SDTM tables by domain; ``qs`` is read.
+        SDTM tables by domain; ``qs`` is read, and ``ex`` for its sessions.
     adsl : DataFrame
         From `outcomes.derive.adsl.derive_adsl`.
 
@@ -62,6 +63,7 @@ def derive_adqs(spec: Study, tables: Mapping[str, Frame], adsl: Frame) -> Deriva
     days, notes = origins(spec, adsl, admin)
     admin, more = add_study_days(admin, days)
     notes += more
+    notes += sessions_without_dose(spec, tables.get("ex"), admin)
     admin, more = assign_visits(spec, admin)
     notes += more
     records, more = score_all(spec, qs, admin)

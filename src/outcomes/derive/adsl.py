@@ -22,6 +22,7 @@ from outcomes.derive.populations import add_flags
 from outcomes.derive.sites import pool_sites
 from outcomes.derive.subjects import covariates, major_deviations, rescue_dates, strata
 from outcomes.derive.treatment import actual_arm, exposure, planned_arm
+from outcomes.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +51,11 @@ def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
     Raises
     ------
     DataError
-        Unknown arm codes; covariates that are no numbers or have a name ADSL uses; a
-        population that cannot be selected; a site named like the pool.
+        No subject; unknown arm codes; covariates that are no numbers or have a name
+        ADSL uses; a population that cannot be selected; a site named like the pool.
     """
+    if tables["dm"].empty:
+        raise DataError("dm: there is no subject; run ingest again.")
     dm = tables["dm"].sort_values("USUBJID").set_index("USUBJID", drop=False)
     dm = dm.rename_axis(None)
 

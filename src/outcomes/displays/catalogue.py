@@ -10,26 +10,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Literal
 
-from outcomes.displays.words import endpoint_of, predictor_label, score_label
+from outcomes.displays.words import endpoint_of
 from outcomes.errors import SpecError
+from outcomes.study.displays import (
+    TEMPLATES,
+    Kind,
+    Template,
+    score_label,
+    score_name,
+)
 from outcomes.study.spec import AnyAnalysis, Display, OfEndpoint, Study
 
-Kind = Literal["table", "figure"]
-
 _NUMBER = re.compile(r"F?[0-9]+(\.[0-9]+)*[a-z]?")
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One kind of display that a question has by default."""
-
-    name: str
-    kind: Kind
-    number: str
-    title: str
-    """With ``{endpoint}``, ``{visit}``, ``{predictor}`` where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,65 +43,6 @@ class PlannedDisplay:
         word = "Table" if self.kind == "table" else "Figure"
         return f"{word} {self.number.removeprefix('F')}"
 
-
-TEMPLATES: dict[str, tuple[Template, ...]] = {
-    "disposition": (Template("counts", "table", "14.1.1", "Disposition of subjects"),),
-    "baseline": (
-        Template(
-            "characteristics",
-            "table",
-            "14.1.4",
-            "Demographic and baseline characteristics",
-        ),
-    ),
-    "missingness": (
-        Template(
-            "observed", "table", "14.1.8", "Observed and missing {endpoint} by visit"
-        ),
-    ),
-    "change": (
-        Template(
-            "estimates",
-            "table",
-            "14.2.1",
-            "Change from baseline in {endpoint}, by visit",
-        ),
-        Template(
-            "over-time",
-            "figure",
-            "F14.2.1",
-            "Change from baseline in {endpoint} over time",
-        ),
-    ),
-    "distribution": (
-        Template(
-            "ecdf",
-            "figure",
-            "F14.2.3",
-            "Cumulative distribution of change in {endpoint} at {visit}",
-        ),
-    ),
-    "responders": (Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),),
-    "predicts-outcome": (
-        Template(
-            "scatter",
-            "figure",
-            "F14.2.6",
-            "{predictor} and change in {endpoint} at {visit}",
-        ),
-        Template(
-            "coefficients",
-            "table",
-            "14.2.8",
-            "{predictor} as predictor of change in {endpoint} at {visit}",
-        ),
-    ),
-}
-"""By question; the numbers are those of a clinical study report, section 14.
-
-No template name may be another one with something and a hyphen before it, so that
-ids of different analyses cannot meet.
-"""
 
 _AFTER_TITLE = {
     "over-time": "over time",
@@ -293,5 +227,5 @@ def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
         words["visit"] = spec.visit(visit).label
     predictor = getattr(analysis, "predictor", None)
     if predictor is not None:
-        words["predictor"] = predictor_label(predictor.instrument, predictor.score)
+        words["predictor"] = score_name(predictor.instrument, predictor.score)
     return template.title.format(**words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from outcomes.displays.catalogue import PlannedDisplay
@@ -18,10 +19,12 @@ from outcomes.displays.description import text as plain
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
-from outcomes.displays.words import population_of, population_words
+from outcomes.displays.words import population_of
+from outcomes.study.displays import population_words
 from outcomes.study.spec import AnyAnalysis, Arm, Study
 
 _REASONS_SHOWN = 5
+_VERSION = re.compile(r"outcomes [0-9][0-9A-Za-z.+]*")
 _WHOLE = ("analysis", "visit", "subjects")
 """Terms whose errors are sentences about the whole of a place."""
 
@@ -153,16 +156,33 @@ class Context:
         notes += self.display.footnotes
         if self.heading.synthetic:
             notes.append("Synthetic data: simulated subjects, no real ones.")
+        if self._versions:
+            notes.append(f"Computed by {', '.join(self._versions)}.")
         return tuple(notes)
 
-    def method_phrases(self, term: str) -> list[str]:
-        """Return the phrases of the ARD on how a term was computed, once each."""
+    def method_phrases(self, term: str, **narrowed: str) -> list[str]:
+        """Return the phrases of the ARD on how a term was computed, once each.
+
+        Versions of this package are left out: `footnotes` names them once.
+        """
         return list(
             dict.fromkeys(
                 phrase
-                for row in self.results.having(term)
+                for row in self.results.having(term, **narrowed)
                 for phrase in row.method.split("; ")
-                if phrase
+                if phrase and not _VERSION.fullmatch(phrase)
+            )
+        )
+
+    @property
+    def _versions(self) -> list[str]:
+        """Versions of this package that results were computed with."""
+        return list(
+            dict.fromkeys(
+                phrase
+                for row in self.results.rows
+                for phrase in row.method.split("; ")
+                if _VERSION.fullmatch(phrase)
             )
         )
 

@@ -111,6 +111,7 @@ class Results:
         visit: str | None = None,
         arm: str | None = None,
         endpoint: str | None = None,
+        method_id: str | None = None,
     ) -> list[Result]:
         """Return the rows of a term, narrowed by what is given, in file order."""
         return [
@@ -121,6 +122,7 @@ class Results:
             and visit in (None, row.visit)
             and arm in (None, row.arm)
             and endpoint in (None, row.endpoint)
+            and method_id in (None, row.method_id)
         ]
 
     def levels(self, term: str, **narrowed: str) -> list[str]:

@@ -25,7 +25,8 @@ from outcomes.displays.tables import (
     prediction,
     responders,
 )
-from outcomes.errors import SpecError, one_of
+from outcomes.errors import RenderError, SpecError, one_of
+from outcomes.study.displays import not_of
 from outcomes.study.load import StudyFile
 from outcomes.study.spec import Study
 
@@ -65,19 +66,28 @@ def render_displays(study: StudyFile, ids: list[str], ard: Path, out: Path) -> N
     DataError
         If an ARD file is absent or is no ARD.
     RenderError
-        If an ARD has several rows for one place of a display.
+        If an ARD has no row, is of another study or analysis, or has several rows for
+        one place of a display.
     """
     wanted = chosen(study.spec, ids)
     known: dict[str, Results] = {}
     for display in wanted:
         if display.analysis not in known:
-            frame = read_ard(ard / f"{display.analysis}.parquet")
-            known[display.analysis] = results_of(frame)
+            known[display.analysis] = _results(study.spec, display.analysis, ard)
         context = Context(study.spec, display, known[display.analysis])
         if display.kind == "table":
             _write_table(described_table(context), study.spec, out / "tables")
         else:
-            _write_figure(described_figure(context), out / "figures")
+            _write_figure(described_figure(context), study.spec, out / "figures")
+
+
+def _results(spec: Study, analysis: str, ard: Path) -> Results:
+    path = ard / f"{analysis}.parquet"
+    frame = read_ard(path)
+    problem = not_of(spec.study.id, analysis, frame["study"], frame["analysis"])
+    if problem:
+        raise RenderError(f"{path}: {problem}.")
+    return results_of(frame)
 
 
 def chosen(spec: Study, ids: Iterable[str]) -> list[PlannedDisplay]:
@@ -109,7 +119,7 @@ def described_figure(context: Context) -> Figure:
 def _write_table(table: Table, spec: Study, folder: Path) -> None:
     fragment = table_fragment(table)
     content = {
-        **_about(table.heading),
+        **_about(table.heading, spec),
         "footnotes": list(table.footnotes),
         "failures": list(table.failures),
         "html": fragment,
@@ -119,10 +129,10 @@ def _write_table(table: Table, spec: Study, folder: Path) -> None:
     _write_json(folder / f"{table.heading.id}.json", content)
 
 
-def _write_figure(figure: Figure, folder: Path) -> None:
+def _write_figure(figure: Figure, spec: Study, folder: Path) -> None:
     draw(figure.chart, figure.failures, folder, figure.heading.id)
     content = {
-        **_about(figure.heading),
+        **_about(figure.heading, spec),
         "caption": figure.caption,
         "alt": figure.alt,
         "footnotes": list(figure.footnotes),
@@ -132,8 +142,8 @@ def _write_figure(figure: Figure, folder: Path) -> None:
     _write_json(folder / f"{figure.heading.id}.json", content)
 
 
-def _about(heading: Heading) -> dict[str, Any]:
-    return asdict(heading)
+def _about(heading: Heading, spec: Study) -> dict[str, Any]:
+    return {**asdict(heading), "study": spec.study.id}
 
 
 def _write_text(path: Path, content: str) -> None:

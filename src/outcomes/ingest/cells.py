@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
+from outcomes.ingest.issues import IssueLog, hints, nearest, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.study.spec import RawFile
 
@@ -36,6 +36,10 @@ _DATE_FORMATS = (
     "%d-%b-%Y",
 )
 """What dates are usually written in; one is suggested where it fits a whole column."""
+
+
+_FIRST_DATE, _LAST_DATE = "1900-01-01", "2100-12-31"
+"""No trial has a date beyond them; a wrong format or a code for missing has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +73,18 @@ class Cells:
         raw = self.table.columns[column]
         out = self.text(column, mapping)
         passed = {"", *self.source.missing, *mapping, *mapping.values()}
-        for value in dict.fromkeys(raw):
-            if value in passed:
-                continue
-            hits = np.flatnonzero(raw == value)
+        places: dict[str, list[int]] = {}
+        for position, value in enumerate(raw.tolist()):
+            if value not in passed:
+                places.setdefault(value, []).append(position)
+        hint = hints(mapping)
+        for value, hits in places.items():
             self.log.add(
                 "warning",
                 "value-not-mapped",
                 f"{quoted(value)} is not in {where}; it stands in "
                 f"{plural(len(hits), 'row')}.",
-                f"It was kept as it is.{nearest(value, mapping)}",
+                f"It was kept as it is.{hint(value)}",
                 file=self.table.file,
                 row=int(self.table.rows[hits[0]]),
                 column=column,
@@ -101,19 +107,35 @@ class Cells:
         ``message`` is a sentence, or makes one of the value.
         """
         texts = self.table.columns.get(column) if values is None else values
-        for position in np.flatnonzero(bad):
+        said: dict[str, str] = {}
+        for position in np.flatnonzero(bad).tolist():
             value = "" if texts is None else str(texts[position])
-            self.log.add(
-                "error",
-                rule,
-                message if isinstance(message, str) else message(value),
-                remedy,
-                file=self.table.file,
-                row=int(self.table.rows[position]),
-                column=column,
-                subject=str(self.subject[position]),
-                value=value,
-            )
+            if value not in said:
+                said[value] = message if isinstance(message, str) else message(value)
+            self.reject_row(position, rule, column, said[value], remedy, value=value)
+
+    def reject_row(
+        self,
+        position: int,
+        rule: str,
+        column: str,
+        message: str,
+        remedy: str = "",
+        *,
+        value: str,
+    ) -> None:
+        """Report one row as an error."""
+        self.log.add(
+            "error",
+            rule,
+            message,
+            remedy,
+            file=self.table.file,
+            row=int(self.table.rows[position]),
+            column=column,
+            subject=str(self.subject[position]),
+            value=value,
+        )
 
     def numbers(self, column: str, text: TextArray | None = None) -> FloatArray:
         """Return a column as numbers, NaN where empty; report what is none."""
@@ -173,6 +195,16 @@ class Cells:
             _date_remedy(texts),
             values=texts,
         )
+        self.reject(
+            (out != "") & ((out < _FIRST_DATE) | (out > _LAST_DATE)),
+            "implausible-date",
+            column,
+            lambda value: (
+                f"{quoted(value)} is not between {_FIRST_DATE} and {_LAST_DATE}."
+            ),
+            "Correct it, or list it under missing.",
+            values=texts,
+        )
         return out
 
 
@@ -206,6 +238,8 @@ def not_a_number(value: str, decimal: str) -> str:
 
 def iso_date(text: str, written: str) -> str:
     """Return a date as ISO 8601 text, '' for what is no date so written."""
+    if any(c.isdigit() and not c.isascii() for c in text):
+        return ""  # strptime reads the digits of every script
     try:
         return datetime.strptime(text, written).date().isoformat()
     except ValueError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,9 +152,25 @@ def printable(text: str) -> str:
     """
     if len(text) > 2 * _SHOWN:
         text = text[: 2 * _SHOWN - 3] + "..."
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(
+        c if c.isprintable() and not is_unseen(c) else ascii(c)[1:-1] for c in text
+    )
+
+
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Variation selectors and fillers: letters or marks by category, but nothing to see."""
+
+
+def is_unseen(character: str) -> bool:
+    """Say whether nobody sees a character, or sees a plain space in its place."""
+    if character.isascii():
+        return not character.isprintable()
+    unseen = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs")
+    return unseen or _UNSEEN.match(character) is not None
 
 
 def quoted(text: str) -> str:
@@ -165,3 +183,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' with the nearest known name, or ''."""
     near = get_close_matches(name, [k for k in known if k], n=1)
     return f" Did you mean {quoted(near[0])}?" if near else ""
+
+
+_HINTS = 10
+_CANDIDATES = 5000
+
+
+def hints(known: Iterable[str]) -> Callable[[str], str]:
+    """Return `nearest` among known names, for a column full of unknown ones.
+
+    Comparing is slow, so that only the first distinct names get a hint, and none does
+    where many are known.
+    """
+    names = list(known)
+    told: dict[str, str] = {}
+
+    def hint(name: str) -> str:
+        if name not in told:
+            able = len(told) < _HINTS and len(names) <= _CANDIDATES
+            told[name] = nearest(name, names) if able else ""
+        return told[name]
+
+    return hint

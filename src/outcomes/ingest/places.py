@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outcomes.ingest.cells import BoolArray, Cells, IntArray, each
-from outcomes.ingest.issues import nearest, quoted
+from outcomes.ingest.issues import hints, quoted
 from outcomes.ingest.raw import TextArray
-from outcomes.ingest.variables import check_subjects
+from outcomes.ingest.variables import check_ids, check_subjects
 from outcomes.study.spec import QuestionnaireSource, Study
 
 _NOT_FLAGGED = {"", "N", "NO", "0", "F", "FALSE"}
@@ -89,6 +89,7 @@ def read_places(
         "the subject is empty; every row needs it.",
         "Fill it in, or remove the row from the export.",
     )
+    check_ids(cells, subject, source.subject)
     check_subjects(cells, subject, source.subject, known)
     none = np.full(n, "", dtype=object)
     rater = cells.text(source.rater) if source.rater else none
@@ -120,14 +121,14 @@ def _visits(spec: Study, source: QuestionnaireSource, cells: Cells) -> TextArray
         "Fill it in, or map the empty value under visit_values.",
     )
     unknown = np.array([code != "" and code not in legal for code in visit])
-    names = [*legal, *source.visit_values]
+    hint = hints([*legal, *source.visit_values])
     cells.reject(
         unknown.astype(np.bool_),
         "unknown-visit",
         source.visit,
         lambda value: (
             f"{quoted(value)} is neither in the schedule ({', '.join(ids)}) nor an "
-            f"unscheduled visit.{nearest(value, names)}"
+            f"unscheduled visit.{hint(value)}"
         ),
         "Correct it, map it under visit_values, or list it in unscheduled_visits.",
     )

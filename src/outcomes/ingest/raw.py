@@ -25,7 +25,7 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _IN_YAML = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"'}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060"
     "\u2066-\u2069\ufeff\ufffd\ufffe\uffff]"
 )
@@ -81,7 +81,7 @@ def _read(study: StudyFile, source: RawFile, log: IssueLog) -> RawTable | None:
     if records is None:
         return None
     table = _table(records, source, log)
-    if table is not None and _INVISIBLE.search(text):
+    if table is not None and INVISIBLE.search(text):
         _report_invisible(table, log)
     return table
 
@@ -148,6 +148,11 @@ def _decode(data: bytes, source: RawFile, log: IssueLog) -> str | None:
             file=source.file,
             row=_row_at(before, source),
             value=f"{data[problem.start]:#04x}",
+        )
+        return None
+    if not text.strip("\ufeff \t\r\n"):  # nothing but a mark of the encoding
+        log.add(
+            "error", "empty-file", "is empty.", "Export it again.", file=source.file
         )
         return None
     if "\0" in text:
@@ -321,7 +326,7 @@ def _report_invisible(table: RawTable, log: IssueLog) -> None:
     for name, texts in table.columns.items():
         cells = [(1, name), *zip(table.rows.tolist(), texts, strict=True)]
         for row, text in cells:
-            found = _INVISIBLE.search(text)
+            found = INVISIBLE.search(text)
             if found:
                 log.add(
                     "error",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from outcomes.datasets.adam import ADSL
 from outcomes.datasets.sdtm import DM
 from outcomes.ingest.cells import Cells
-from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
+from outcomes.ingest.issues import IssueLog, hints, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.ingest.variables import Variables, read_variables
 from outcomes.study.spec import Study, SubjectSource
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEX_CODES = ("F", "M", "U", "UNDIFFERENTIATED")
+OLDEST = 120
 NOT_ASSIGNED = "NOTASSGN"
 """ARMCD (CDISC) of an empty arm that ``not_randomised`` allows."""
 
@@ -41,6 +41,7 @@ def read_subjects(
     if read is None:
         return None
     _check_duplicates(source, read, spec)
+    _check_age(source, read)
     _check_sex(source, read)
     arms = [arm.id for arm in spec.arms]
     for name in ("ARMCD", "ACTARMCD"):
@@ -75,28 +76,46 @@ def _check_duplicates(source: SubjectSource, read: Variables, spec: Study) -> No
         before = first.setdefault(name, position)
         if before == position or name == "":
             continue
-        here, row = _only(position, len(subject)), int(cells.table.rows[before])
+        row = int(cells.table.rows[before])
         if source.rows == "all":
-            cells.reject(
-                here,
+            cells.reject_row(
+                position,
                 "duplicate-subject",
                 column,
                 f"subject {quoted(name)} stands already in row {row}.",
                 "Keep one row for each subject; if the file repeats subjects by "
                 "design, declare rows: distinct.",
+                value=str(cells.table.columns[column][position]),
             )
             continue
         for other in dict.fromkeys(used):
             texts = cells.table.columns[other]
             if texts[position] != texts[before]:
-                cells.reject(
-                    here,
+                cells.reject_row(
+                    position,
                     "subject-conflict",
                     other,
                     f"subject {quoted(name)} has {quoted(texts[position])} here, but "
                     f"{quoted(texts[before])} in row {row}.",
                     "A subject has one value; correct one of them.",
+                    value=str(texts[position]),
                 )
+
+
+def _check_age(source: SubjectSource, read: Variables) -> None:
+    """Report ages nobody has: codes for missing, years of birth, days."""
+    if "AGE" not in read.values:
+        return
+    age = read.values["AGE"]
+    bad = ~np.isnan(age) & ((age < 0) | (age > OLDEST))
+    column = source.columns.get("AGE", "constants.AGE")
+    read.cells.reject(
+        bad,
+        "implausible-age",
+        column,
+        lambda value: f"{quoted(value)} is no age from 0 to {OLDEST} years.",
+        "Correct it, or list it under missing.",
+    )
 
 
 def _check_sex(source: SubjectSource, read: Variables) -> None:
@@ -121,10 +140,6 @@ def _check_sex(source: SubjectSource, read: Variables) -> None:
         )
 
 
-def _only(position: int, n: int) -> NDArray[np.bool_]:
-    return np.asarray(np.arange(n) == position, dtype=np.bool_)
-
-
 def _check_arm(spec: Study, read: Variables, name: str, arms: list[str]) -> None:
     """Report arms that the study does not have; an empty planned arm has no meaning.
 
@@ -147,13 +162,14 @@ def _check_arm(spec: Study, read: Variables, name: str, arms: list[str]) -> None
         )
         if allowed:
             read.values[name] = np.where(text == "", NOT_ASSIGNED, text)
+    hint = hints(known)
     unknown = np.array([value != "" and value not in known for value in text])
     declared = f"{', '.join(arms)}; not randomised: {', '.join(outside) or 'none'}"
     cells.reject(
         unknown.astype(bool),
         "unknown-arm",
         column,
-        lambda value: f"{quoted(value)} is no arm ({declared}).{nearest(value, known)}",
+        lambda value: f"{quoted(value)} is no arm ({declared}).{hint(value)}",
         f"Correct it, or map it under sources.dm.values.{name}.",
         values=text,
     )

@@ -9,12 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outcomes.datasets.schema import Schema
-from outcomes.ingest.cells import Cells, absent_columns
-from outcomes.ingest.issues import IssueLog, nearest, plural, quoted
-from outcomes.ingest.raw import RawTable, TextArray
+from outcomes.ingest.cells import Cells, absent_columns, each
+from outcomes.ingest.issues import (
+    IssueLog,
+    hints,
+    is_unseen,
+    nearest,
+    plural,
+    quoted,
+)
+from outcomes.ingest.raw import INVISIBLE, RawTable, TextArray
 from outcomes.study.spec import SubjectSource, TableSource
 
 _GIVEN = {"STUDYID", "SRCFILE", "SRCROW"}
+_FULL_WIDTH = frozenset(map(chr, range(0xFF10, 0xFF1A)))
+"""Digits that look like 0 to 9 and are not."""
 _CODED = {"ARMCD", "ACTARMCD"}
 """Their values are checked against the study, whether a map has them or not."""
 
@@ -54,6 +63,7 @@ def read_variables(
         table = _distinct(source, table, log)
     subject = table.columns[source.columns["USUBJID"]]
     cells = Cells(table, source, log, subject)
+    check_ids(cells, subject, source.columns["USUBJID"])
     values: dict[str, NDArray[Any]] = {}
     for name, column in source.columns.items():
         exchange = source.values.get(name)
@@ -168,6 +178,28 @@ def _require(
         )
 
 
+def check_ids(cells: Cells, subject: TextArray, column: str) -> None:
+    """Report ids that look like another because of characters nobody sees."""
+
+    def odd(text: str) -> list[str]:
+        found = [c for c in text if c != " " and (is_unseen(c) or c in _FULL_WIDTH)]
+        return [f"U+{ord(c):04X}" for c in dict.fromkeys(found)]
+
+    # those that no cell may hold are reported by the reader of the file
+    marked = each(subject, lambda text: bool(odd(text)) and not INVISIBLE.search(text))
+    cells.reject(
+        marked.astype(np.bool_),
+        "invisible-in-id",
+        column,
+        lambda value: (
+            f"the id {quoted(value)} holds {', '.join(odd(value))}: characters that "
+            "are not seen, or look like plain ones."
+        ),
+        "Write the id with plain letters, digits and spaces in every file.",
+        values=subject,
+    )
+
+
 def check_subjects(
     cells: Cells, subject: TextArray, column: str, known: set[str] | None
 ) -> None:
@@ -175,13 +207,13 @@ def check_subjects(
     if known is None:
         return
     unknown = np.array([name != "" and name not in known for name in subject])
+    hint = hints(known)
     cells.reject(
         unknown.astype(bool),
         "subject-not-in-dm",
         column,
         lambda value: (
-            f"subject {quoted(value)} is not in the file of subjects (dm)."
-            f"{nearest(value, known) if len(known) <= 5000 else ''}"
+            f"subject {quoted(value)} is not in the file of subjects (dm).{hint(value)}"
         ),
         "Add the subject there, or correct the identifier (leading zeros count).",
         values=subject,

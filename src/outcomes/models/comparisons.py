@@ -68,7 +68,8 @@ def contrasts(
     Raises
     ------
     ModelError
-        If the level or column does not exist, or the weights do not fit.
+        If the level or column does not exist, the weights do not fit, or there is
+        only one level.
 
     Examples
     --------
@@ -97,6 +98,12 @@ def contrasts(
                 | {"reference": _shown(plan.reference)}
             )
             rows.append(_combine(plan.weights, estimates.L[members]))
+    if not rows:
+        only = ", ".join(str(columns[name][0]) for name in along)
+        raise ModelError(
+            f"contrasts: {', '.join(along)} has the one level {only!r} in the rows"
+            " used, so there is nothing to compare it with."
+        )
     return make_estimates(
         pd.DataFrame(labels),
         np.array(rows),
@@ -123,7 +130,9 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row ``statistic num_df den_df p_value``: the scaled F of Kenward and Roger,
-        or F with Fai-Cornelius degrees of freedom, as the fit was asked for.
+        or F with Fai-Cornelius degrees of freedom, as the fit was asked for. Where the
+        test does not exist its numbers are NaN and ``attrs["reason"]`` says why; the
+        reason is empty otherwise.
 
     Raises
     ------
@@ -155,8 +164,8 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
     if np.isinf(found.den_df):
         p_value = float(chdtrc(found.num_df, found.statistic * found.num_df))
     else:
-        p_value = float(fdtrc(found.num_df, found.den_df, max(found.statistic, 0.0)))
-    return pd.DataFrame(
+        p_value = float(fdtrc(found.num_df, found.den_df, found.statistic))
+    table = pd.DataFrame(
         [
             {
                 "statistic": found.statistic,
@@ -166,6 +175,8 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
             }
         ]
     )
+    table.attrs["reason"] = found.reason
+    return table
 
 
 def _given_rows(fit: Any, L: ArrayLike | None) -> FloatArray:

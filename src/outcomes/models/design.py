@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Levels = Mapping[str, Sequence[Any]]
 # Share of a column's length left after projection on those before it; as R's lm.
 ALIAS_TOLERANCE = 1e-7
+_COMPLEX = (complex, np.complexfloating)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,20 @@ def _is_factor(
 
     if name in factors or name in levels or _is_categorical(column):
         return True
+    if _is_object(column) and all(_is_number(value) for value in column):
+        return False
     return bool(is_bool_dtype(column.dtype) or not is_numeric_dtype(column.dtype))
+
+
+def _is_object(column: pd.Series) -> bool:
+    from pandas.api.types import is_object_dtype
+
+    return bool(is_object_dtype(column.dtype))
+
+
+def _is_number(value: Any) -> bool:
+    """Tell numbers from text, Booleans and the rest; a Decimal is no `Real`."""
+    return isinstance(value, Number) and not isinstance(value, bool)
 
 
 def _as_factor(
@@ -266,7 +281,12 @@ def _as_factor(
 
 def _numbers(column: pd.Series, name: str) -> pd.Series:
     import pandas as pd
+    from pandas.api.types import is_complex_dtype
 
+    if is_complex_dtype(column.dtype) or (
+        _is_object(column) and any(isinstance(v, _COMPLEX) for v in column)
+    ):
+        raise ModelError(f"{name!r} has complex numbers; a model takes real ones only.")
     try:
         values = column.to_numpy(dtype=float)
     except (TypeError, ValueError) as error:

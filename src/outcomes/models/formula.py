@@ -85,6 +85,11 @@ def parse_formula(text: str, columns: Iterable[str]) -> Formula:
     for name in (outcome, *variables):
         if name not in known:
             raise ModelError(one_of(name, known, name="formula"))
+    if "Intercept" in (outcome, *variables):
+        raise ModelError(
+            "formula: 'Intercept' is the name of the constant of the model; rename the"
+            " column."
+        )
     if outcome in variables:
         raise ModelError(
             f"formula: the outcome '{outcome}' is also on the right of '~'."

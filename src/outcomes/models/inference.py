@@ -14,13 +14,12 @@ import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.design import Design
+from outcomes.models.estimable import Undetermined
 from outcomes.models.options import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# A combination is estimable if its part in the undetermined directions is rounding.
-ESTIMABLE = 1e-8
 # Rows of a joint test that depend on the others to this share of their length go.
 REDUNDANT = 1e-8
 
@@ -47,7 +46,7 @@ class LinearFit(Protocol):
         """Columns without a coefficient."""
 
     @property
-    def null_basis(self) -> FloatArray:
+    def undetermined(self) -> Undetermined:
         """Directions the data do not determine."""
 
 
@@ -62,11 +61,15 @@ class RowInference:
 
 @dataclass(frozen=True, slots=True)
 class JointTest:
-    """F statistic with its numerator and denominator degrees of freedom."""
+    """F statistic with its numerator and denominator degrees of freedom.
+
+    Where the test does not exist, the two floats are NaN and ``reason`` says why.
+    """
 
     statistic: float
     num_df: int
     den_df: float
+    reason: str = ""
 
 
 @singledispatch
@@ -146,10 +149,7 @@ def keep_estimable(fit: LinearFit, L: FloatArray) -> FloatArray:
         NaN throughout.
     """
     short = L[:, ~fit.aliased_mask].astype(float)
-    if fit.null_basis.shape[1]:
-        size = np.linalg.norm(L, axis=1) * np.linalg.norm(fit.null_basis, axis=0).max()
-        astray = np.abs(L @ fit.null_basis).max(axis=1)
-        short[astray > ESTIMABLE * np.maximum(size, 1.0)] = np.nan
+    short[fit.undetermined.touched_by(L)] = np.nan
     return short
 
 

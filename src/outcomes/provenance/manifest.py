@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from outcomes.datasets.store import atomic
+from outcomes.datasets.results import ISSUES
+from outcomes.datasets.store import atomic, read_csv, write_csv
 from outcomes.errors import DataError
 from outcomes.provenance.digests import file_digest
 from outcomes.provenance.installation import environment, run_facts
@@ -100,6 +101,24 @@ def write_manifest(
     }
     with atomic(out) as stream:
         stream.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def copy_issues(source: Path, out: Path) -> None:
+    """Write the issue log beside the manifest, checked against its schema.
+
+    Parameters
+    ----------
+    source : Path
+        The log of the last stage that adds to it.
+    out : Path
+        Where it shall stand.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read or breaks its schema.
+    """
+    write_csv(read_csv(source, ISSUES), out, ISSUES)
 
 
 def _below(folder: Path, paths: Iterable[Path], what: str) -> list[tuple[str, Path]]:

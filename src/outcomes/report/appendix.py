@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outcomes.ard.rows import read_ard
+from outcomes.errors import DataError
 from outcomes.report.titles import analysis_title
+from outcomes.study.displays import not_of
 from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
@@ -42,16 +44,17 @@ def appendix_of(spec: Study, ard: Path) -> list[Part]:
     Raises
     ------
     DataError
-        If a file is absent or is no ARD.
+        If a file is absent, is no ARD, has no row or is of another study or analysis.
     """
-    return [
-        _part(
-            analysis.id,
-            analysis_title(spec, analysis),
-            read_ard(ard / f"{analysis.id}.parquet"),
-        )
-        for analysis in spec.analyses
-    ]
+    parts = []
+    for analysis in spec.analyses:
+        path = ard / f"{analysis.id}.parquet"
+        frame = read_ard(path)
+        problem = not_of(spec.study.id, analysis.id, frame["study"], frame["analysis"])
+        if problem:
+            raise DataError(f"{path}: {problem}.")
+        parts.append(_part(analysis.id, analysis_title(spec, analysis), frame))
+    return parts
 
 
 def _part(analysis: str, title: str, frame: pd.DataFrame) -> Part:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from outcomes.errors import RenderError
+from outcomes.study.displays import display_files
 from outcomes.study.spec import Study
 
 _SECTIONS: dict[tuple[int, ...], str] = {
@@ -23,6 +24,7 @@ class Display:
     """One display, as its JSON file describes it; ``svg`` is '' for a table."""
 
     id: str
+    study: str
     analysis: str
     kind: str
     number: str
@@ -50,24 +52,31 @@ class Section:
 
 
 def displays_in(results: Path, spec: Study) -> list[Display]:
-    """Read the displays of a study, ordered by number.
+    """Read the displays of a study that were made, ordered by number.
 
-    Files of analyses that the study no longer has, and of displays it omits, are left
-    from an earlier run and not read.
+    Other files, of analyses that the study no longer has or asks differently and of
+    displays it omits, are left from an earlier run and not read.
 
     Raises
     ------
     RenderError
-        If a file is not what the displays stage writes.
+        If a file is not what the displays stage writes, or is of another study or
+        display.
     """
-    analyses = {analysis.id for analysis in spec.analyses}
-    omitted = {display.id for display in spec.displays if display.omit}
     found = []
-    for folder in ("tables", "figures"):
-        for path in sorted((results / folder).glob("*.json")):
-            display = _read(path)
-            if display.analysis in analyses and display.id not in omitted:
-                found.append(display)
+    for id, analysis, kind in display_files(spec):
+        path = results / f"{kind}s" / f"{id}.json"
+        if not path.is_file():
+            continue
+        display = _read(path)
+        there = (display.study, display.analysis, display.id, display.kind)
+        if there != (spec.study.id, analysis, id, kind):
+            raise RenderError(
+                f"{path}: this is the {display.kind} {display.id} of the study "
+                f"{display.study}, not the {kind} {id} of {spec.study.id}; make the "
+                "displays again."
+            )
+        found.append(display)
     return sorted(found, key=_order)
 
 
@@ -100,6 +109,7 @@ def _read(path: Path) -> Display:
         figure = content["kind"] == "figure"
         return Display(
             id=content["id"],
+            study=content["study"],
             analysis=content["analysis"],
             kind=content["kind"],
             number=content["number"],

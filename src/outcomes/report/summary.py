@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from outcomes.instruments.registry import instrument
 from outcomes.report.collect import Display
-from outcomes.report.titles import (
-    QUESTIONS,
-    analysis_title,
-    endpoint_name,
-    population_name,
+from outcomes.report.titles import QUESTIONS, analysis_title
+from outcomes.study.displays import (
+    endpoint_label,
+    population_words,
     score_name,
 )
 from outcomes.study.spec import (
@@ -118,11 +117,11 @@ def summary_of(spec: Study, displays: list[Display]) -> Summary:
         ),
         day_one=_day_one(spec),
         populations=tuple(
-            PopulationLine(population_name(id, info.design), rule)
+            PopulationLine(_population(spec, id), rule)
             for id, rule in spec.populations.items()
         ),
         endpoints=tuple(
-            Entry(endpoint_name(spec, id), _endpoint(spec, endpoint))
+            Entry(endpoint_label(spec, id), _endpoint(spec, endpoint))
             for id, endpoint in spec.endpoints.items()
         ),
         estimands=tuple(
@@ -155,6 +154,10 @@ def _day(day: int) -> str:
     return str(day).replace("-", "\u2212")
 
 
+def _population(spec: Study, id: str) -> str:
+    return population_words(id, enrolled=spec.study.design == "single-arm")
+
+
 def _score(endpoint: Endpoint) -> str:
     if isinstance(endpoint, AllOfEndpoint):
         return ""
@@ -182,12 +185,14 @@ def _endpoint(spec: Study, endpoint: Endpoint) -> str:
             state = "met" if endpoint.equals == "Y" else "not met"
             return f"{_score(endpoint)}: {state}"
         case AllOfEndpoint():
-            return f"all of: {', '.join(endpoint_name(spec, id) for id in endpoint.of)}"
+            return (
+                f"all of: {', '.join(endpoint_label(spec, id) for id in endpoint.of)}"
+            )
 
 
 def _estimand(spec: Study, estimand: Estimand) -> str:
-    people = population_name(estimand.population, spec.study.design)
-    words = f"{endpoint_name(spec, estimand.endpoint)}, in {people}"
+    people = _population(spec, estimand.population)
+    words = f"{endpoint_label(spec, estimand.endpoint)}, in {people}"
     events = [
         f"rescue medication by the {event.strategy} strategy"
         f" ({_STRATEGY[event.strategy]})"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from outcomes.datasets.adam import ADSL
 from outcomes.instruments.registry import instrument, instrument_ids
@@ -81,6 +82,11 @@ def analyses(spec: Study) -> Found:
             yield from score_problem(
                 spec, part.instrument, part.score, f"{where}.predictor"
             )
+            yield from _covariates(
+                analysis.covariates,
+                [*adsl_columns(spec), "BASE"],
+                f"{where}.covariates",
+            )
             if not any(
                 s.instrument == part.instrument and (s.session or s.at_session)
                 for s in spec.sources.qs
@@ -89,18 +95,31 @@ def analyses(spec: Study) -> Found:
 
 
 def _model(spec: Study, analysis: Change, where: str) -> Found:
+    model = analysis.model
     known = [*adsl_columns(spec), "BASE", "AVISIT"]
-    for term in analysis.model.covariates:
-        for name in term.split("*"):
-            if name.strip() not in known:
+    yield from _covariates(model.covariates, known, f"{where}.model.covariates")
+    if isinstance(model.covariance, list):
+        if not model.covariance:
+            yield f"{where}.model.covariance", "is empty; name a structure, such as us."
+        for name, count in Counter(model.covariance).items():
+            if count > 1:
                 yield (
-                    f"{where}.model.covariates",
-                    unknown(name.strip(), known, "a column"),
+                    f"{where}.model.covariance",
+                    f"'{name}' stands {count} times; once only.",
                 )
-            elif name.strip() in ("TRT01P", "TRT01A", "ARMCD", "USUBJID"):
-                yield f"{where}.model.covariates", f"{name.strip()} is no covariate."
-    if analysis.model.method == "ml" and analysis.model.df == "kenward-roger":
+    if model.method == "ml" and model.df == "kenward-roger":
         yield f"{where}.model.df", "kenward-roger needs method: reml."
+
+
+def _covariates(terms: Sequence[str], known: Sequence[str], where: str) -> Found:
+    """Yield parts of covariates that are no column, or none to adjust for."""
+    for term in terms:
+        for part in term.split("*"):
+            name = part.strip()
+            if name not in known:
+                yield where, unknown(name, known, "a column")
+            elif name in ("STUDYID", "USUBJID", "SUBJID", "TRT01P", "TRT01A", "ARMCD"):
+                yield where, f"{name} is no covariate."
 
 
 def _of_endpoint(

@@ -74,10 +74,16 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
     if len(given) > 60:
         given = given[:57] + "..."
     match kind:
+        case "value_error":  # one of ours
+            return where, f"{error['ctx']['error']}."
+        case "string_pattern_mismatch" if "\\x00-" in error["ctx"]["pattern"]:
+            return where, f"{given} holds a control character; remove it."
         case "extra_forbidden":
             hint = did_you_mean(location[-1], known_keys(location)) or " Remove it."
             return where, f"unknown key.{hint}"
         case "missing":
+            if isinstance(location[-1], int):
+                return where, "is missing; a window is two days, [first, last]."
             return where, "is missing; every study needs it here."
         case "union_tag_invalid" | "union_tag_not_found":
             return _tag(error, where)
@@ -128,6 +134,8 @@ def _place(location: tuple[Any, ...], content: Any) -> str:
     place = ""
     for depth, part in enumerate(location):
         if isinstance(content, list) and isinstance(part, int):
+            if part >= len(content):  # a list that is too short
+                return f"{place}, value {part + 1}"
             content = content[part]
             entry = content if isinstance(content, dict) else {}
             if isinstance(entry.get("id"), str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from outcomes.study.explain import explain, explain_yaml
 from outcomes.study.spec import Study, StudyInfo
 
 _LIMIT = 2_000_000
+_UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Control characters, halves of a pair and what is no character; tab and line feed
+may stand in a delimiter or an expression."""
 _DEPTH = 30
 _FOR_DATA = {"arms", "visits", "sources"}
 """Sections without which raw data cannot be checked."""
@@ -48,7 +52,8 @@ class StudyFile:
         Raises
         ------
         SpecError
-            For an absolute path, one with ``..``, or one that leaves by a link.
+            For an absolute path, one with ``..``, one that leaves by a link, and one
+            that no file can have.
         """
         pure = PurePosixPath(file)
         foreign = PureWindowsPath(file)
@@ -57,8 +62,15 @@ class StudyFile:
             raise SpecError(
                 f"'{file}' leaves the data root; name a path below it without '..'."
             )
+        if any(len(part.encode("utf-8", "replace")) > 255 for part in pure.parts):
+            raise SpecError(f"'{file}' has a part that is too long for a file name.")
         root = self.data_root.resolve()
-        path = (root / pure).resolve()
+        try:
+            path = (root / pure).resolve()
+        except (OSError, RuntimeError, ValueError) as problem:
+            raise SpecError(
+                f"'{file}' cannot be a file ({problem}); correct the name or the link."
+            ) from problem
         if not path.is_relative_to(root):
             raise SpecError(
                 f"'{file}' leaves the data root through a link; copy the file there."
@@ -154,7 +166,40 @@ def _remove(content: Any, location: tuple[Any, ...]) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys, which would silently drop the first."""
+    """YAML without repeated keys, which would silently drop the first.
+
+    A value that is not what it looks like (a date that no calendar has, a tag that
+    does not fit) and one that cannot be printed or written are errors with their line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Make a value, or say in which line that is impossible."""
+        line = node.start_mark.line + 1
+        try:
+            value = super().construct_object(node, deep=deep)
+        except yaml.YAMLError:
+            raise
+        except (
+            *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+            RecursionError,
+        ) as problem:
+            shown = node.value if isinstance(node, yaml.ScalarNode) else "this"
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            kind = node.tag.rsplit(":", 1)[-1]
+            raise SpecError(
+                f"line {line}: {shown!r} cannot be read as {kind}; put a text in "
+                "double quotes, and correct a number or date."
+            ) from problem
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise SpecError(f"line {line}: the number is too large for anything here.")
+        if isinstance(value, str):
+            wrong = _UNUSABLE.search(value)
+            if wrong:
+                raise SpecError(
+                    f"line {line}: the text holds the character "
+                    f"U+{ord(wrong[0]):04X}, which cannot be shown; remove it."
+                )
+        return value
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:

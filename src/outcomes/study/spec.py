@@ -6,9 +6,16 @@ What the file may say about its parts together is checked in `outcomes.study.che
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections import Counter
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 """Lower-case letters, digits and hyphens: it becomes part of file names."""
@@ -17,8 +24,34 @@ Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,19}$")]
 """An upper-case code, as CDISC uses for arms, visits and populations."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,7}$")]
 """A CDISC variable or parameter name: at most eight characters."""
-Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+_NO_CONTROLS = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=400, pattern=_NO_CONTROLS)
+]
+"""One line: no control character, which would break a table, a file or a page."""
+FileName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)
+]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+"""Of a population; it may be folded over several lines."""
+Day = Annotated[int, Field(ge=-36500, le=36500)]
+"""A study day, within a century."""
 
+_T = TypeVar("_T")
+
+
+def _once(values: list[_T]) -> list[_T]:
+    """Refuse a list that names something twice."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise ValueError(f"'{value}' stands {count} times; once only")
+    return values
+
+
+Once = Annotated[
+    list[_T], AfterValidator(_once), Field(json_schema_extra={"uniqueItems": True})
+]
+"""A list without repeats."""
 
 ItemPattern = Annotated[
     str, StringConstraints(pattern=r"^[^{}]{0,60}\{item(:0[1-9]d)?\}[^{}]{0,60}$")
@@ -29,7 +62,9 @@ ItemPattern = Annotated[
 class Section(BaseModel):
     """A part of the study file: fixed, and closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
 
 
 class StudyInfo(Section):
@@ -57,15 +92,15 @@ class Visit(Section):
 
     id: Code
     label: Text
-    day: int
-    window: tuple[int, int] | None = Field(None, strict=False)
+    day: Day
+    window: tuple[Day, Day] | None = Field(None, strict=False)
     baseline: bool = False
 
 
 class RawFile(Section):
     """How a raw CSV file is written."""
 
-    file: Text
+    file: FileName
     delimiter: Literal[",", ";", "\t", "|"] = ","
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
@@ -98,7 +133,7 @@ class SubjectSource(TableSource):
     """``sources.dm``."""
 
     covariates: dict[Name, Covariate] = Field(default_factory=dict)
-    strata: list[Name] = Field(default_factory=list)
+    strata: Once[Name] = Field(default_factory=list)
 
 
 class QuestionnaireSource(RawFile):
@@ -120,7 +155,7 @@ class QuestionnaireSource(RawFile):
     at_visit: Code | None = None
     visit_values: dict[str, Code] = Field(default_factory=dict)
     session: Text | None = None
-    at_session: int | None = None
+    at_session: int | None = Field(None, ge=1, le=1000)
     date: Text | None = None
     day: Text | None = None
     rater: Text | None = None
@@ -157,7 +192,7 @@ class Baseline(Section):
 class Sites(Section):
     """``sites``: sites with fewer randomised subjects are pooled into one group."""
 
-    pool_below: int = Field(1, ge=1)
+    pool_below: int = Field(1, ge=1, le=100_000)
     pooled_label: Text = "POOLED"
 
 
@@ -170,7 +205,7 @@ class InstrumentRules(Section):
     """
 
     n_min: dict[Key, int] = Field(default_factory=dict)
-    criteria: dict[Key, list[str]] = Field(default_factory=dict)
+    criteria: dict[Key, Once[str]] = Field(default_factory=dict)
 
 
 class ChangeEndpoint(Section):
@@ -193,7 +228,7 @@ class ResponseEndpoint(Section):
     instrument: Text
     score: Key
     reduction: int | None = Field(None, gt=0, le=100)
-    points: int | None = Field(None, gt=0)
+    points: int | None = Field(None, gt=0, le=100_000)
     strict: bool = False
     label: Text | None = None
 
@@ -226,7 +261,7 @@ class AllOfEndpoint(Section):
 
     kind: Literal["all-of"]
     paramcd: Name
-    of: list[Key] = Field(min_length=2)
+    of: Once[Key] = Field(min_length=2)
     label: Text | None = None
 
 
@@ -261,7 +296,7 @@ class MmrmModel(Section):
     """``model`` of a change analysis: TRT01P*AVISIT plus covariates."""
 
     kind: Literal["mmrm"] = "mmrm"
-    covariates: list[Text] = Field(default_factory=lambda: ["BASE"])
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
     covariance: Literal["us", "cs", "ar1"] | list[Literal["us", "cs", "ar1"]] = "us"
     method: Literal["reml", "ml"] = "reml"
     df: Literal["kenward-roger", "satterthwaite", "residual", "asymptotic"] | None = (
@@ -297,8 +332,8 @@ class BaselineCharacteristics(Analysis):
     """Baseline characteristics by arm: ADSL columns and baseline scores."""
 
     question: Literal["baseline"]
-    variables: list[Name] = Field(default_factory=lambda: ["AGE", "SEX"])
-    scores: list[Key] = Field(default_factory=list)
+    variables: Once[Name] = Field(default_factory=lambda: ["AGE", "SEX"])
+    scores: Once[Key] = Field(default_factory=list)
 
 
 class Missingness(OfEndpoint):
@@ -326,8 +361,8 @@ class Responders(Analysis):
     """Yes/no endpoints: proportions and risk differences by visit."""
 
     question: Literal["responders"]
-    endpoints: list[Key] = Field(min_length=1)
-    visits: list[Code] = Field(default_factory=list)
+    endpoints: Once[Key] = Field(min_length=1)
+    visits: Once[Code] = Field(default_factory=list)
     estimands: dict[Key, Id] = Field(default_factory=dict)
     missing: Literal["non-responder"] = "non-responder"
     interval: Literal["newcombe", "miettinen-nurminen"] = "newcombe"
@@ -348,7 +383,7 @@ class PredictsOutcome(OfEndpoint):
     question: Literal["predicts-outcome"]
     visit: Code
     predictor: Predictor
-    covariates: list[Name] = Field(default_factory=lambda: ["BASE"])
+    covariates: Once[Name] = Field(default_factory=lambda: ["BASE"])
 
 
 AnyAnalysis = Annotated[
@@ -389,7 +424,7 @@ class Study(Section):
     baseline: Baseline = Field(default_factory=Baseline)
     sites: Sites = Field(default_factory=Sites)
     instruments: dict[str, InstrumentRules] = Field(default_factory=dict)
-    populations: dict[Code, Text] = Field(min_length=1)
+    populations: dict[Code, Expression] = Field(min_length=1)
     endpoints: dict[Key, Endpoint] = Field(min_length=1)
     estimands: list[Estimand] = Field(default_factory=list)
     analyses: list[AnyAnalysis] = Field(min_length=1)

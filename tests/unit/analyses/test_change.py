@@ -405,3 +405,51 @@ def test_a_control_arm_without_subjects_leaves_nothing_to_compare() -> None:
     found = run(study(CHANGE), adsl(*subjects), adqs(*records))
     error = found.one("analysis", "estimate")["error"]
     assert error.startswith("the control arm CTL has no change of MADRSTOT in FAS")
+
+
+def test_no_number_is_of_records_without_a_covariate() -> None:
+    subjects, records = trial()
+    for row in subjects[:4]:
+        row["SITEGR1"] = ""
+    model = {"covariates": ["BASE", "SITEGR1"], "covariance": "cs"}
+    spec = study({**CHANGE, "model": model})
+    found = run(spec, adsl(*subjects), adqs(*records))
+    gone = {row["USUBJID"] for row in subjects[:4]}
+    left = [row for row in records if row["USUBJID"] not in gone]
+    only = run(spec, adsl(*subjects[4:]), adqs(*left))
+    at = {"visit": "WEEK12", "arm": "ACT"}
+    for term, statistic in (
+        *(("observed-change", name) for name in ("n", "mean", "sd")),
+        ("observed-value", "n"),
+        ("lsmean", "estimate"),
+        *(("d-completer-change-sd", name) for name in ("estimate", "sd")),
+        ("arm-by-visit", "f"),
+    ):
+        key = dict(at) if term != "arm-by-visit" else {}
+        if term.startswith("d-"):
+            key["comparator"] = "CTL"
+        a, b = (part.one(term, statistic, **key) for part in (found, only))
+        assert a["value"] == pytest.approx(b["value"], rel=1e-12)
+        assert a["n_subjects"] == b["n_subjects"]
+    assert found.one("lsmean", "estimate", **at)["n_subjects"] == 8
+    assert found.one("arm-by-visit", "f")["n_subjects"] == 20
+    assert found.value("fit", "n_subjects") == 20
+    assert found.value("no-post-baseline", "n", arm="ACT") == 4
+    assert found.value("excluded", "n", level="SITEGR1 is missing") == 12
+
+
+@pytest.mark.parametrize(("f", "p"), [(float("nan"), float("nan")), (-0.2, 1.0)])
+def test_a_joint_test_that_does_not_exist_is_an_error_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, f: float, p: float
+) -> None:
+    def without(*_: object) -> pd.DataFrame:
+        row = {"statistic": f, "num_df": 2.0, "den_df": 3.0, "p_value": p}
+        table = pd.DataFrame([row])
+        table.attrs["reason"] = "the moments have no match."
+        return table
+
+    monkeypatch.setattr("outcomes.analyses.change.joint_test", without)
+    found = results()
+    for term in ("arm-by-visit", "arm-at-all-visits"):
+        assert found.one(term, "estimate")["error"] == "the moments have no match."
+        assert found.rows(term=term, statistic="f").empty

@@ -155,3 +155,21 @@ def test_an_analysis_without_records_fails_alone() -> None:
     row = found.one("analysed", "estimate", level="primary")
     assert "no record of MADRSTOT" in row["error"]
     assert found.value("screened", "n") == 8
+
+
+def test_one_arm_is_allocated_and_not_randomised() -> None:
+    info = {
+        "id": "open",
+        "title": "Open label",
+        "compound": "x",
+        "indication": "y",
+        "design": "single-arm",
+    }
+    arms = [{"id": "ACT", "label": "Active", "active": True}]
+    spec = study(DISPOSITION, study=info, arms=arms)
+    found = run(spec, adsl(subject("1"), subject("2", TRT01P="CTL")), records())
+    error = found.one("closure", "estimate", level="screened")["error"]
+    assert "1 allocated to ACT + 0 not allocated; 1 do not add up" in error
+    nobody = run(spec, adsl(screen_failure("3")), records())
+    error = nobody.one("randomised", "estimate")["error"]
+    assert error == "nobody was allocated."

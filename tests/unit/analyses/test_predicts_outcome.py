@@ -20,6 +20,7 @@ from hand_made import (
 from scipy import stats
 
 from outcomes.analyses.partial_correlation import partial_correlation
+from outcomes.analyses.predicts_outcome import Line, regress
 from outcomes.errors import ModelError
 
 MYSTICAL: dict[str, Any] = {
@@ -262,3 +263,55 @@ def test_the_method_is_in_words() -> None:
     assert "change on MEQ30 Total adjusted for BASE" in method
     assert "records after rescue medication kept as observed" in method
     assert "total_percent" not in method
+
+
+@pytest.mark.parametrize(
+    ("origin", "unit"),
+    [(2.0**27, 1.0), (0.0, 1e16), (0.0, 1e-14), (-(2.0**30), 2.0**-10)],
+)
+def test_the_slope_knows_no_origin_or_unit_of_a_column(
+    origin: float, unit: float
+) -> None:
+    rng = np.random.default_rng(3)
+    x, z = rng.integers(0, 4096, (2, 30)) / 1024
+    y = pd.Series(2 * x - 3 * z + rng.normal(0, 0.5, 30), name="CHG")
+
+    def fitted(x: np.ndarray, z: np.ndarray) -> Line:
+        return regress(pd.Series(x, name="X"), y, pd.DataFrame({"Z": z}), 0.95)
+
+    plain = fitted(x, z)
+    assert abs(plain.slope["estimate"] - 2) < 0.5
+    covariate, predictor = fitted(x, origin + unit * z), fitted(origin + unit * x, z)
+    for name, value in plain.slope.items():
+        same = pytest.approx(value, rel=1e-8)
+        scaled = (
+            unit if name in ("estimate", "std_error", "conf_low", "conf_high") else 1
+        )
+        assert covariate.slope[name] == same
+        assert predictor.slope[name] * scaled == same
+    for other, at in ((covariate, 1.5), (predictor, origin + unit * 1.5)):
+        assert other.r_squared == pytest.approx(plain.r_squared, rel=1e-8)
+        assert other.at(at) == pytest.approx(plain.at(1.5), rel=1e-8)
+    with pytest.raises(ModelError, match="determine each other"):
+        fitted(x, origin + unit * x)
+    r = [
+        partial_correlation(
+            pd.Series(x, name="X"), y, pd.DataFrame({"Z": column}), 0.95
+        ).estimate
+        for column in (z, origin + unit * z)
+    ]
+    assert r[1] == pytest.approx(r[0], rel=1e-8)
+
+
+def test_subjects_without_a_covariate_are_in_no_result() -> None:
+    subjects, records = trial()
+    for row in subjects[:3]:
+        row["SITEGR1"] = ""
+    covariates = ["BASE", "SITEGR1"]
+    found = results((subjects, records), covariates=covariates)
+    only = results((subjects[3:], records), covariates=covariates)
+    assert found.value("missing-covariate", "n", arm="ACT") == 3
+    assert found.value("analysed", "n", arm="ACT") == 12
+    row, same = (part.one("slope", "estimate", arm="ACT") for part in (found, only))
+    assert (row["value"], row["n_subjects"]) == (same["value"], 12)
+    assert len(found.rows(term="points", statistic="x", arm="ACT")) == 12

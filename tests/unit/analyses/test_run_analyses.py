@@ -14,7 +14,7 @@ from outcomes.analyses import run as running
 from outcomes.analyses.registry import MODULES
 from outcomes.ard.rows import ArdRows, read_ard
 from outcomes.datasets.adam import ADQS, ADSL
-from outcomes.datasets.store import write_table
+from outcomes.datasets.store import empty, write_table
 from outcomes.errors import ConvergenceFailure, DataError, ModelError, UsageError
 from outcomes.study.load import StudyFile
 from outcomes.study.spec import AnyAnalysis
@@ -123,3 +123,50 @@ def test_the_registry_and_rounding_import_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_datasets_of_another_study_are_refused(adam: Path, tmp_path: Path) -> None:
+    people = adsl(subject("1"), subject("2", "CTL"), screen_failure("3"))
+    write_table(people.assign(STUDYID="other"), adam / "adsl.parquet", ADSL)
+    with pytest.raises(
+        DataError, match=r"adsl\.parquet: STUDYID is other, .* of small"
+    ):
+        running.run_analyses(study_file(FLOW), ["flow"], adam, tmp_path / "ard")
+    assert not (tmp_path / "ard").exists()
+
+
+def test_records_of_nobody_in_adsl_are_refused(adam: Path, tmp_path: Path) -> None:
+    write_table(adsl(subject("2", "CTL")), adam / "adsl.parquet", ADSL)
+    with pytest.raises(DataError, match=r"1 subjects are not in adsl \(1\)"):
+        running.run_analyses(study_file(FLOW), ["flow"], adam, tmp_path / "ard")
+
+
+@pytest.mark.parametrize("name", ["adsl", "adqs"])
+def test_a_dataset_without_rows_is_refused(
+    adam: Path, tmp_path: Path, name: str
+) -> None:
+    schema = {"adsl": ADSL, "adqs": ADQS}[name]
+    write_table(empty(schema), adam / f"{name}.parquet", schema)
+    with pytest.raises(DataError, match=rf"{name}\.parquet: no row"):
+        running.run_analyses(study_file(FLOW), ["flow"], adam, tmp_path / "ard")
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_rows_that_are_no_table_fail_their_analysis_alone(
+    adam: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    def analyse(*parts: object) -> None:
+        ard = parts[-1]
+        assert isinstance(ard, ArdRows)
+        for _ in range(times):
+            ard.add("n", 1, term="screened")
+
+    monkeypatch.setattr("outcomes.analyses.disposition.analyse", analyse)
+    running.run_analyses(
+        study_file(FLOW, MISSING), ["flow", "gaps"], adam, tmp_path / "ard"
+    )
+    failed = read_ard(tmp_path / "ard" / "flow.parquet")
+    assert failed["result_id"].tolist() == ["flow.term:analysis.estimate"]
+    reason = "repeat a key" if times else "no result at all"
+    assert reason in failed["error"].item()
+    assert len(read_ard(tmp_path / "ard" / "gaps.parquet")) > 1

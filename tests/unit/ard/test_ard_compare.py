@@ -158,3 +158,11 @@ def test_an_empty_cell_of_a_foreign_table_is_no_value(tmp_path: Path) -> None:
     path = tmp_path / "theirs.csv"
     path.write_text("term,statistic,value\nt,n,\n", encoding="utf-8")
     assert compare_table(table(("n", NAN)), read_foreign(path)).empty
+
+
+@pytest.mark.parametrize("row", ["estimate,1.0,surplus", "estimate"])
+def test_a_ragged_foreign_table_is_refused(row: str, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text(f"statistic,value\n{row}\n")
+    with pytest.raises(DataError, match=r"theirs\.csv, row 2: has [13] fields"):
+        read_foreign(path)

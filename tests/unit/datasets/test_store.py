@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from outcomes.datasets.adam import ADSL
@@ -142,12 +144,104 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
 
-def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "ard").mkdir()
-    stale = tmp_path / "ard" / ".primary.parquet.abc.partial"
-    stale.write_bytes(b"half")
-    kept = tmp_path / "ard" / "primary.parquet"
-    kept.write_bytes(b"whole")
-    remove_partial(tmp_path)
+def test_leftovers_of_planned_files_alone_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "ard"
+    folder.mkdir()
+    stale = folder / ".primary.parquet.abc.partial"
+    kept = [
+        folder / "primary.parquet",
+        folder / ".notes.partial",
+        folder / ".primary.parquet.of.mine.partial",
+        folder / ".other.parquet.abc.partial",
+        tmp_path / ".primary.parquet.abc.partial",
+    ]
+    for path in (stale, *kept):
+        path.write_bytes(b"x")
+    remove_partial([folder / "primary.parquet", tmp_path / "absent" / "x.csv"])
     assert not stale.exists()
-    assert kept.exists()
+    assert all(path.exists() for path in kept)
+
+
+def _table(path: Path, n: int = 400) -> None:
+    names = [f"s{number:03d}" for number in range(n)]
+    values = np.random.default_rng(5).normal(size=n)
+    write_table(pd.DataFrame({"NAME": names, "X": values}), path, THING)
+
+
+def test_a_damaged_byte_of_the_data_is_never_read(tmp_path: Path) -> None:
+    path = tmp_path / "thing.parquet"
+    _table(path)
+    whole, expected = path.read_bytes(), read_table(path, THING)
+    data = pq.read_metadata(path)
+    columns = [data.row_group(0).column(k) for k in range(data.num_columns)]
+    end = max(c.data_page_offset + c.total_compressed_size for c in columns)
+    refused = []
+    for place in range(4, min(end, len(whole)), 97):
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]
+        )
+        try:
+            back = read_table(path, THING)
+        except DataError as problem:
+            refused.append(str(problem))
+        else:  # a bit that means nothing: a statistic in a page header
+            pd.testing.assert_frame_equal(back, expected)
+    assert len(refused) > 10
+    assert all("thing.parquet" in message for message in refused)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": ["0", "1"]}, "column X holds"),
+        ({"N": [True, False]}, "column N holds"),
+        ({"N": [1.5, 2.0]}, "thing.N: not integer"),
+        ({"NAME": ["a", "a"]}, "repeat a key"),
+        ({"NAME": ["a", ""]}, "NAME is empty"),
+    ],
+)
+def test_a_table_with_wrong_types_or_keys_is_refused(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "thing.parquet"
+    write_table(frame(N=[1, 2], X=[0.1, 0.2]), path, THING)
+    pd.read_parquet(path).assign(**change).to_parquet(path)
+    with pytest.raises(DataError, match=rf"thing\.parquet: .*{message}"):
+        read_table(path, THING)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff" * 400])
+def test_what_is_no_table_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "thing.parquet"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"thing\.parquet"):
+        read_table(path, THING)
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(DataError, match=r"folder\.parquet"):
+        read_table(tmp_path / "folder.parquet", THING)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"NAME,N,X,NOTE\na,1,2,x,y\n", "row 2: has 5 fields"),
+        (b"NAME,N,X,NOTE\na,1,2\n", "row 2: has 3 fields"),
+        (b"NAME,N,X,NOTE\n\xff,1,2,x\n", "cannot be read"),
+        (b'NAME,N,X,NOTE\n"a,1,2,x\n', "cannot be read"),
+        (b"NAME,N,X,NAME\na,1,2,x\n", "several columns"),
+        (b"NAME,N\na,1\n", "columns X, NOTE are missing"),
+        (b"NAME,N,X,NOTE\na,one,2,x\n", "not integer"),
+    ],
+)
+def test_a_broken_csv_table_is_refused(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "thing.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"thing\.csv.*{message}"):
+        read_csv(path, THING)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=r"thing\.csv"):
+        read_csv(path, THING)

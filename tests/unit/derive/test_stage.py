@@ -34,6 +34,7 @@ from outcomes.datasets.store import (
 from outcomes.derive import derive_study
 from outcomes.errors import DataError
 from outcomes.study import StudyFile
+from outcomes.study.tables import tables_of
 
 
 def trial(n: int, seed: int = 1) -> dict[str, Frame]:
@@ -140,7 +141,8 @@ def test_nri_rows_complete_subjects_and_visits(derived: Any) -> None:
 
 
 def written(folder: Path, sdtm: dict[str, Frame]) -> Path:
-    for name, frame in sdtm.items():
+    for name in tables_of(study()):
+        frame = sdtm.get(name, empty(TABLES[name]))
         write_table(frame, folder / f"{name}.parquet", TABLES[name])
     issues = pd.DataFrame(
         [{"stage": "ingest", "severity": "note", "rule": "=x", "message": "m"}]
@@ -173,6 +175,58 @@ def test_the_stage_names_the_table_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dm\.parquet: no such file"):
         derive_study(file, sdtm, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_that_no_source_gives_any_more_is_not_read(tmp_path: Path) -> None:
+    rescued = trial(9)
+    assert len(rescued["cm"])
+    sdtm = written(tmp_path / "sdtm", rescued)
+    file = StudyFile(study(sources=sources(cm=None)), tmp_path / "s.yaml", tmp_path)
+    derive_study(file, sdtm, tmp_path / "with")
+    (sdtm / "cm.parquet").unlink()
+    derive_study(file, sdtm, tmp_path / "without")
+    for name in ("adsl.parquet", "adqs.parquet", "issues.csv"):
+        one, two = (tmp_path / folder / name for folder in ("with", "without"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["dm", "qs", "ex"])
+def test_tables_of_another_study_are_refused(name: str, tmp_path: Path) -> None:
+    foreign = trial(3)
+    foreign[name] = foreign[name].assign(STUDYID="other")
+    sdtm = written(tmp_path / "sdtm", foreign)
+    file = StudyFile(study(), tmp_path / "study.yaml", tmp_path)
+    with pytest.raises(DataError, match=rf"{name}\.parquet: STUDYID is other, .* of t"):
+        derive_study(file, sdtm, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_without_a_subject_is_refused() -> None:
+    with pytest.raises(DataError, match="dm: there is no subject"):
+        derive(study(), {"dm": empty(TABLES["dm"]), "qs": empty(TABLES["qs"])})
+
+
+@pytest.mark.parametrize(
+    ("doses", "said"),
+    [
+        ([dose("A")], ["A"]),
+        ([dose("A"), dose("A", "2024-04-01", 2)], []),
+        ([dose("B", session=2)], ["A"]),
+        ([dose("A", session=None), dose("B", session=2)], []),
+        ([dose("A", session=None)], []),
+    ],
+)
+def test_a_session_that_was_never_dosed_is_warned_of(
+    doses: list[Any], said: list[str]
+) -> None:
+    people = [subject("A"), subject("B")]
+    qs = [madrs("A", "BASE", 30, "2024-03-09"), meq("A", 2, 3, "2024-04-01")]
+    notes = derive(study(), tables(dm=people, ex=doses, qs=qs))[2]
+    found = [note for note in notes if note.rule == "session-without-dose"]
+    assert [note.severity for note in found] == ["warning"] * len(said)
+    assert [f"({name})" in n.message for name, n in zip(said, found, strict=True)] == [
+        True
+    ] * len(said)
 
 
 def test_a_source_of_totals_is_taken_as_it_is() -> None:

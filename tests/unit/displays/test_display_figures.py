@@ -302,3 +302,50 @@ def test_words_are_never_cut_when_wrapped() -> None:
     assert wrapped(label, 10).replace("\n", " ") == label
     assert text_width("wide") > text_width("il") > 0
     assert re.fullmatch(r"[^\n]+\n[^\n]+", wrapped("one two three four", 10))
+
+
+@pytest.mark.parametrize("letter", ["W", "i"])
+@pytest.mark.parametrize("where", ["arm", "visit", "axis", "all"])
+def test_a_label_of_400_letters_without_a_space_is_drawn(
+    letter: str, where: str, tmp_path: Path
+) -> None:
+    long = letter * 400
+    plain = courses((Tick(8.0, "Week 1"), Tick(22.0, "Week 3")))
+    chart = plain
+    if where in ("arm", "all"):
+        named = tuple(replace(course, name=long) for course in chart.courses)
+        chart = replace(chart, courses=named)
+    if where in ("visit", "all"):
+        ticks = tuple(replace(tick, label=long) for tick in chart.ticks)
+        chart = replace(chart, ticks=ticks)
+    if where in ("axis", "all"):
+        chart = replace(chart, y_label=long)
+    draw(chart, (), tmp_path, "long")
+    with styled():
+        box = drawn(chart, ()).axes[0].get_position()
+        assert drawn(None, (long,)).axes == []
+    assert box.width > 0.15
+    assert box.height > 0.1
+
+
+def test_only_words_that_are_too_wide_are_cut() -> None:
+    assert wrapped("Depersonalisation before Randomisation", 5) == (
+        "Depersonalisation\nbefore\nRandomisation"
+    )
+    cut = wrapped("W" * 100, 42)
+    assert cut.replace("\n", "") == "W" * 100
+    assert all(text_width(line) <= 3.0 for line in cut.split("\n"))
+
+
+def test_the_users_choice_of_a_window_does_not_matter(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from outcomes.displays.drawing.draw import draw\n"
+        f"draw(None, ('no',), Path({str(tmp_path)!r}), 'none')\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": "foo"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "none.png").is_file()

@@ -237,7 +237,7 @@ def test_the_visit_of_the_analysis_without_values_is_named(tmp_path: Path) -> No
 
 
 def test_endpoints_without_a_label_are_called_by_their_parts() -> None:
-    from outcomes.displays.words import endpoint_label
+    from outcomes.study.displays import endpoint_label
     from outcomes.study.spec import Study
 
     score = {"instrument": "MADRS", "score": "total"}
@@ -489,3 +489,68 @@ def test_cells_of_absent_and_broken_results() -> None:
     assert number(None, 1).text == ABSENT
     assert p_value(None).text == ABSENT
     assert number(None, 1).result_ids == ()
+
+
+@pytest.mark.parametrize("column", ["study", "analysis"])
+def test_results_of_something_else_are_refused(tmp_path: Path, column: str) -> None:
+    study = small_study(tmp_path)
+    rows = ArdRows(
+        **{
+            "study": "small",
+            "analysis": "primary",
+            "prespecified": "Y",
+            column: "other",
+        }
+    )
+    rows.add("n", 1, term="observed-value", arm="PSI25")
+    write_ard(rows, tmp_path / "ard" / "primary.parquet")
+    with pytest.raises(RenderError, match=rf"primary\.parquet: its {column} is other"):
+        render_displays(study, ["primary"], tmp_path / "ard", tmp_path)
+
+
+def test_results_without_a_row_are_refused(tmp_path: Path) -> None:
+    rows = ArdRows(study="small", analysis="primary", prespecified="Y")
+    write_ard(rows, tmp_path / "ard" / "primary.parquet")
+    with pytest.raises(RenderError, match="it has no row; do the analysis again"):
+        render_displays(small_study(tmp_path), ["primary"], tmp_path / "ard", tmp_path)
+
+
+def test_the_version_stands_once_and_last(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    rows = ArdRows(
+        study="small",
+        analysis="response",
+        prespecified="Y",
+        endpoint="madrs_response",
+        population="FAS",
+        visit="WEEK3",
+        time=22,
+    )
+    handling = "no from rescue medication on (composite); {}; outcomes 0.1.0"
+    for method, words in (("nri", "denominator all"), ("observed", "those seen")):
+        here = rows.at(method_id=method)
+        for arm in ("PSI25", "PSI1"):
+            limits = f"{words}; {handling.format('Wilson limits')}"
+            here.add("n", 1, term="responders", arm=arm, method=limits)
+        here.add(
+            "estimate",
+            1,
+            term="risk-difference",
+            arm="PSI25",
+            comparator="PSI1",
+            method=f"{words}; {handling.format('Newcombe')}",
+        )
+    write_ard(rows, tmp_path / "ard" / "response.parquet")
+    context = next(
+        Context(study.spec, display, results_of(rows.frame()))
+        for display in planned_displays(study.spec)
+        if display.analysis == "response"
+    )
+    notes = described_table(context).footnotes
+    assert notes[-1] == "Computed by outcomes 0.1.0."
+    assert sum("outcomes 0" in note for note in notes) == 1
+    rule = "no from rescue medication on (composite)"
+    assert f"Missing = no: denominator all; {rule}." in notes
+    assert f"Observed cases: those seen; {rule}." in notes
+    assert "Proportions: Wilson limits." in notes
+    assert "Differences: Newcombe." in notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -761,3 +762,117 @@ def test_the_spec_is_not_changed_by_reading(trial: Trial) -> None:
     before = study.spec.model_dump()
     ingest_study(study, trial.folder / "out")
     assert study.spec == Study.model_validate(before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+def test_a_file_of_nothing_but_a_mark_is_empty(trial: Trial, encoding: str) -> None:
+    trial.source("dm")["encoding"] = encoding
+    trial.raw[SUBJECTS_FILE] = "\ufeff".encode(
+        "utf-16-le" if encoding == "utf-16" else encoding
+    )
+    assert [e["message"] for e in trial.errors()] == ["is empty."]
+
+
+@pytest.mark.parametrize(
+    ("character", "point"),
+    [
+        ("\u00ad", "U+00AD"),
+        ("\u200d", "U+200D"),
+        ("\ufe0f", "U+FE0F"),
+        ("\U000e0100", "U+E0100"),
+        ("\u3164", "U+3164"),
+        ("\u00a0", "U+00A0"),
+        ("\u2009", "U+2009"),
+        ("\t", "U+0009"),
+        ("\n", "U+000A"),
+        ("\uff11", "U+FF11"),
+    ],
+)
+@pytest.mark.parametrize("file", ["subjects", "doses", "meq"])
+def test_an_id_with_a_character_nobody_sees_is_an_error(
+    trial: Trial, file: str, character: str, point: str
+) -> None:
+    id = f'"0{character}01"'
+    trial.replace(file, "001,", f"{id},")
+    own = [e for e in trial.errors() if e["rule"] == "invisible-in-id"]
+    assert [(e["file"], e["row"]) for e in own] == [(f"raw/{file}.csv", 2)]
+    assert f"holds {point}:" in own[0]["message"]
+    if point != "U+FF11":  # that one is seen, but taken for another
+        assert character not in own[0]["message"]
+
+
+def test_an_id_may_have_plain_spaces_and_letters_of_any_script(trial: Trial) -> None:
+    for file in ("subjects", "doses", "madrs", "meq"):
+        text = trial.raw[f"raw/{file}.csv"]
+        assert isinstance(text, str)
+        trial.raw[f"raw/{file}.csv"] = text.replace("001,", "\u00c4 \u03b1-1,")
+    assert "\u00c4 \u03b1-1" in trial.tables()["dm"]["USUBJID"].tolist()
+
+
+@pytest.mark.parametrize("age", ["-1", "121", "999", "1984"])
+def test_an_age_nobody_has_is_an_error(trial: Trial, age: str) -> None:
+    trial.replace("subjects", ",41,", f",{age},")
+    assert trial.place() == ("implausible-age", SUBJECTS_FILE, 3, "age", "002", age)
+
+
+def test_ages_at_the_ends_are_possible(trial: Trial) -> None:
+    trial.replace("subjects", ",41,", ",120,")
+    trial.replace("subjects", ",34,", ",0,")
+    assert trial.tables()["dm"]["AGE"].tolist()[:2] == [0, 120]
+
+
+@pytest.mark.parametrize("date", ["1899-12-31", "2101-01-01", "0001-01-01"])
+def test_a_date_of_no_trial_is_an_error(trial: Trial, date: str) -> None:
+    trial.replace("subjects", "2024-01-11", date)
+    rule = trial.place()[0]
+    assert rule == "implausible-date"
+    assert "1900-01-01" in trial.error()["message"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("2024-01-11", "\uff12024-01-11", "date"),
+        (",41,", ",\uff14\uff11,", "not-a-number"),
+    ],
+)
+def test_full_width_digits_are_no_digits(
+    trial: Trial, old: str, new: str, rule: str
+) -> None:
+    trial.replace("subjects", old, new)
+    assert trial.place()[0] == rule
+
+
+def test_a_large_export_of_unknown_ids_is_checked_in_seconds(trial: Trial) -> None:
+    n = 30_000
+    subjects = "".join(f"S{k:05d},PSI,PSI,34,F,2024-01-10,North\n" for k in range(4000))
+    trial.raw[SUBJECTS_FILE] = str(trial.raw[SUBJECTS_FILE]) + subjects
+    rows = "".join(f"T{k:06d},2024-01-15,PSI,25,1\n" for k in range(n))
+    trial.raw["raw/doses.csv"] = "subject_id,date,drug,dose,session\n" + rows
+    start = time.process_time()
+    found = [e for e in trial.errors() if e["rule"] == "subject-not-in-dm"]
+    assert len(found) >= n
+    # comparing every id with every subject took several minutes
+    assert time.process_time() - start < 20
+
+
+def test_many_repeated_subjects_are_reported_in_seconds(trial: Trial) -> None:
+    n = 20_000
+    line = "001,PSI,PSI,34,F,2024-01-10,North\n"
+    trial.raw[SUBJECTS_FILE] = str(trial.raw[SUBJECTS_FILE]) + line * n
+    start = time.process_time()
+    found = [e for e in trial.errors() if e["rule"] == "duplicate-subject"]
+    assert len(found) == n
+    assert time.process_time() - start < 10
+
+
+def test_tables_of_sources_that_are_gone_are_removed(trial: Trial) -> None:
+    out = trial.folder / "out"
+    ingest_study(trial.write(), out)
+    mine = out / "mine.parquet"
+    mine.write_bytes(b"x")
+    assert (out / "ex.parquet").exists()
+    del trial.spec["sources"]["ex"]
+    ingest_study(trial.write(), out)
+    assert not (out / "ex.parquet").exists()
+    assert mine.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -419,3 +421,54 @@ def test_unfamiliar_column_types_work() -> None:
     data["subject"] = data["subject"].astype(object)
     data.index = data.index[::-1] * 3
     assert _fit(data).loglik == pytest.approx(plain.loglik, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", [float, int, Decimal, Fraction, np.float32])
+def test_objects_that_are_numbers_are_a_covariate(kind: Any) -> None:
+    data = make_trial()
+    data["base"] = data["base"].round()
+    plain = _fit(data)
+    data["base"] = pd.Series([kind(v) for v in data["base"]], dtype=object)
+    fit = _fit(data)
+    assert set(fit.design.covariates) == {"base"}
+    assert fit.loglik == pytest.approx(plain.loglik, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda b: (b > 30).astype(object),
+        lambda b: (b > 30).map({True: "1", False: "0"}),
+    ],
+)
+def test_objects_that_are_truth_values_or_text_are_a_factor(values: Any) -> None:
+    data = make_trial()
+    data["base"] = values(data["base"])
+    assert "base" in _fit(data).design.factors
+
+
+@pytest.mark.parametrize("dtype", [complex, object])
+@pytest.mark.parametrize("column", ["base", "change"])
+def test_complex_numbers_are_refused(column: str, dtype: Any) -> None:
+    data = make_trial()
+    data[column] = (data[column] * (1 + 2j)).astype(dtype)
+    with pytest.raises(ModelError, match=f"'{column}' has complex numbers"):
+        _fit(data)
+
+
+@pytest.mark.parametrize(("scale", "says"), [(1e-100, "less"), (1e100, "more")])
+def test_a_unit_beyond_computing_is_named(scale: float, says: str) -> None:
+    data = make_trial().assign(change=lambda d: d["change"] * scale)
+    with pytest.raises(ModelError, match=f"'change' varies by {says} than 1e"):
+        _fit(data)
+    near = make_trial().assign(change=lambda d: d["change"] * np.sqrt(scale))
+    assert _fit(near).convergence.converged
+
+
+def test_one_arm_has_no_contrast() -> None:
+    data = make_trial()
+    data.loc[data["arm"] == "active", "change"] = np.nan
+    means = emmeans(_fit(data), "arm", by="week")
+    for how in ({"reference": "placebo"}, {"pairwise": True}):
+        with pytest.raises(ModelError, match="arm has the one level 'placebo'"):
+            contrasts(means, **how)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from outcomes.models import fit_mmrm
+from outcomes.models import contrasts, emmeans, fit_mmrm, joint_test
 from outcomes.models.design import alias_columns
 from outcomes.models.mmrm import kenward_roger, satterthwaite
 from outcomes.models.mmrm.covariance import STRUCTURES
@@ -203,6 +203,63 @@ def test_one_row_kenward_roger_df_are_satterthwaites() -> None:
     }
     _, df = kenward_roger.joint(row, beta=fit.beta, adjusted=fit.cov_inference, **parts)
     assert df == pytest.approx(float(satterthwaite.row_df(row, **parts)[0]), rel=1e-12)
+
+
+def test_kenward_roger_says_where_no_f_exists() -> None:
+    # Complete data: Hotelling's test with n - 4 degrees of freedom, defined above 2.
+    for n, exists in ((5, False), (6, False), (7, True), (8, True), (9, True)):
+        data = make_trial(n=n, arms=("all",), dropout=0.0, gaps=0.0)
+        fit = fit_mmrm("change ~ 0 + week", data, subject="subject", visit="week")
+        found = joint_test(fit, np.eye(4))
+        row = found.iloc[0]
+        assert row["num_df"] == 4
+        numbers = row[["statistic", "den_df", "p_value"]]
+        if exists:
+            assert found.attrs["reason"] == ""
+            assert row["den_df"] == pytest.approx(n - 4, rel=1e-8)
+            assert row["statistic"] > 0
+            assert 0 < row["p_value"] < 1
+        else:
+            assert numbers.isna().all()
+            assert "too few subjects" in found.attrs["reason"]
+
+
+@pytest.mark.parametrize("seed", [91, 136])
+def test_kenward_roger_never_gives_a_negative_f(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, K = int(rng.integers(5, 10)), int(rng.integers(3, 6))
+    arm = np.array(["A", "B"])[np.arange(n) % 2]
+    data = pd.DataFrame(
+        {
+            "subject": np.repeat(np.arange(n), K),
+            "week": np.tile(np.arange(K), n),
+            "arm": np.repeat(arm, K),
+        }
+    )
+    data["change"] = np.repeat(rng.normal(0, 2, n), K) + rng.normal(0, 2, n * K)
+    data = data[rng.random(len(data)) > 0.2]
+    fit = fit_mmrm("change ~ arm*week", data, subject="subject", visit="week")
+    differences = contrasts(emmeans(fit, "arm", by="week"), reference="A")
+    found = joint_test(differences)
+    assert found[["statistic", "den_df", "p_value"]].isna().all(axis=None)
+    assert "does not exist" in found.attrs["reason"]
+
+
+def test_moments_that_no_f_distribution_has() -> None:
+    rng = np.random.default_rng(3)
+    some = 0
+    for _ in range(2000):
+        r = int(rng.integers(2, 8))
+        A2 = rng.exponential(1.0)
+        df, scale = kenward_roger.scaled_f(A2 * rng.uniform(0, r), A2, r)
+        if np.isnan(df):
+            some += 1
+            assert np.isnan(scale)
+        else:
+            assert df > 2
+            assert scale > 0
+    assert 0 < some < 2000
+    assert np.isnan(kenward_roger.scaled_f(6.0, 3.0, 3)[0])  # mean 1 / (1 - 3/3)
 
 
 def test_equal_df_are_not_inflated_when_combined() -> None:

@@ -78,3 +78,9 @@ def test_everything_else_is_refused(text: str) -> None:
 def test_an_unknown_column_is_answered_with_the_nearest() -> None:
     with pytest.raises(ModelError, match=r"'AVISTI' is not known.*mean 'AVISIT'"):
         parse_formula("CHG ~ AVISTI", COLUMNS)
+
+
+@pytest.mark.parametrize("text", ["y ~ Intercept + x", "Intercept ~ x"])
+def test_a_column_named_as_the_constant_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="'Intercept' is the name of the constant"):
+        parse_formula(text, ["y", "x", "Intercept"])

@@ -162,8 +162,8 @@ def test_study_is_told_in_words(made: tuple[StudyFile, Path, str]) -> None:
     html = made[2]
     for words in (
         "parallel-group, randomised, 2 arms",
-        "change from baseline in the MADRS Total Score",
-        "reduction by at least 50% of the MADRS Total Score",
+        "change from baseline in the MADRS total score",
+        "reduction by at least 50% of the MADRS total score",
         "rescue medication by the treatment-policy strategy",
         "19 to 26",
         "RANDFL == &#39;Y&#39;",
@@ -314,9 +314,9 @@ def test_an_analysis_without_a_title_is_called_by_what_it_does(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     for title in (
-        "Change from baseline: MADRS Total Score, Week 3 (primary)",
+        "Change from baseline: MADRS total score, Week 3 (primary)",
         "Yes/no endpoints: MADRS response (response)",
-        "Prediction of change: MADRS Total Score, by MEQ30 Total, Week 3",
+        "Prediction of change: MADRS total score, by MEQ30 total, Week 3",
         "Disposition (disposition)",
     ):
         assert f'<th class="stub" scope="row">{title}' in made[2]
@@ -336,3 +336,40 @@ def test_one_arm_is_enrolled_in_the_summary() -> None:
     assert summary.day_one == "enrolment"
     names = [population.name for population in summary.populations]
     assert names[-1] == "All enrolled subjects (RAND)"
+
+
+def test_displays_of_an_earlier_question_are_not_read(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    write_results(tmp_path, study)
+    orphan = tmp_path / "tables" / "primary-counts.json"
+    orphan.parent.mkdir()
+    content = {"id": "primary-counts", "analysis": "primary", "kind": "table"}
+    orphan.write_text(json.dumps(content), encoding="utf-8")
+    write_report(study, tmp_path)
+    assert "primary-counts" not in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("study", "other"), ("analysis", "spread"), ("id", "x")]
+)
+def test_a_display_of_something_else_stops_the_report(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    study = small_study(tmp_path)
+    write_results(tmp_path, study)
+    render_displays(study, ["primary-estimates"], tmp_path / "ard", tmp_path)
+    path = tmp_path / "tables" / "primary-estimates.json"
+    content = {**json.loads(path.read_text("utf-8")), key: value}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(RenderError, match=r"primary-estimates\.json: this is"):
+        write_report(study, tmp_path)
+
+
+def test_results_of_another_study_stop_the_report(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    write_results(tmp_path, study)
+    rows = ArdRows(study="other", analysis="primary", prespecified="Y")
+    rows.add("n", 1, term="observed-value", arm="PSI25")
+    write_ard(rows, tmp_path / "ard" / "primary.parquet")
+    with pytest.raises(DataError, match=r"primary\.parquet: its study is other"):
+        write_report(study, tmp_path)

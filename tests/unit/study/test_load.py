@@ -344,3 +344,120 @@ def test_the_exported_schema_is_current() -> None:
         "run: outcomes schema > workflow/schemas/study.schema.json"
     )
     assert json.loads(exported)["title"] == "Study"
+
+
+LINES = [
+    ("  title: A tiny trial\n", "  title: 2021-02-30\n", "line 3", "date"),
+    ("  day: 8\n", '  day: !!int "abc"\n', "'abc'", "as int"),
+    ("  day: 8\n", '  day: !!float "abc"\n', "'abc'", "as float"),
+    ("  day: 8\n", "  day: 0b_\n", "'0b_'", "as int"),
+    ("  day: 8\n", "  day: " + "9" * 5000 + "\n", "line ", "as int"),
+    ("  day: 8\n", "  day: " + "9" * 400 + "\n", "line ", "too large"),
+    ("  day: 8\n", "  day: 0x" + "f" * 9000 + "\n", "line ", "too large"),
+    ("synthetic: true", "synthetic: !!bool maybe", "'maybe'", "as bool"),
+    ("synthetic: true", "synthetic: !!timestamp x", "'x'", "as timestamp"),
+    ("synthetic: true", "synthetic: !!map [x]", "line 6", "as map"),
+    ("title: A tiny trial", 'title: "a\\ud800b"', "line 3", "U+D800"),
+    ("title: A tiny trial", 'title: "a\\0b"', "line 3", "U+0000"),
+    ("label: Week 1", 'label: "W\\e[31m"', "line ", "U+001B"),
+    ("file: madrs.csv", 'file: "\\0.csv"', "line", "U+0000"),
+    ("label: Week 1", 'label: "W\\n1"', "visits.WEEK1.label", "control character"),
+    ("label: Week 1", 'label: "W\\t1"', "visits.WEEK1.label", "control character"),
+    ("label: Week 1", 'label: "W\\u20281"', "visits.WEEK1.label", "control character"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "where", "message"), LINES)
+def test_what_yaml_cannot_make_of_a_value_is_told_with_its_line(
+    old: str, new: str, where: str, message: str, study_file: Write
+) -> None:
+    path = study_file()
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    problems = read_study(path)[1]
+    assert any(where in str(p) and message in str(p) for p in problems), problems
+    with pytest.raises(SpecError):
+        load_study(path)
+
+
+REFUSED = [
+    ("visits.1.day", 36501, "visits.WEEK1.day", "36500"),
+    ("visits.1.window", [5], "visits.WEEK1.window, value 2", "[first, last]"),
+    ("visits.1.window", [5, 9, 11], "visits.WEEK1.window", "at most 2"),
+    ("visits.1.window", [-99999, 11], "visits.WEEK1.window", "36500"),
+    ("sources.qs.1.at_session", 0, f"{QS2}, at_session", "greater than or equal to 1"),
+    ("sources.qs.1.at_session", 1001, f"{QS2}, at_session", "1000"),
+    ("sources.qs.0.file", "a" * 300, "sources.qs", "at most 200"),
+    ("analyses.0.conf_level", float("nan"), "analyses.primary.conf_level", "finite"),
+    ("analyses.1.endpoints", ["madrs_response"] * 2, "endpoints", "stands 2 times"),
+    ("analyses.1.visits", ["WEEK1", "WEEK1"], "analyses.responders.visits", "2 times"),
+    ("sources.dm.strata", ["SITEID", "SITEID"], "sources.dm.strata", "'SITEID' stands"),
+    (
+        "analyses.0.model",
+        {"covariates": ["BASE", "AGE", "BASE"]},
+        "analyses.primary.model.covariates",
+        "'BASE' stands 2 times",
+    ),
+    (
+        "analyses.0.model",
+        {"covariance": ["us", "us"]},
+        "analyses.primary.model.covariance",
+        "'us' stands 2 times",
+    ),
+    ("analyses.0.model", {"covariance": []}, "model.covariance", "is empty"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "where", "message"), REFUSED)
+def test_numbers_without_bounds_and_repeats_are_refused(
+    path: str, value: Any, where: str, message: str, study_file: Write
+) -> None:
+    problems = read_study(study_file(_set(path, value)))[1]
+    told = [str(problem) for problem in problems]
+    assert any(where in one and message in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("covariates", "message"),
+    [
+        (["BASE", "AGE"], ""),
+        (["USUBJID"], "USUBJID is no covariate"),
+        (["GARBAGE"], "'GARBAGE' is not a column"),
+        (["AGE", "AGE"], "'AGE' stands 2 times"),
+    ],
+)
+def test_covariates_of_a_predictor_are_columns_to_adjust_for(
+    covariates: list[str], message: str, study_file: Write
+) -> None:
+    def edit(content: Content) -> None:
+        content["analyses"].append(
+            {
+                "id": "experience",
+                "question": "predicts-outcome",
+                "estimand": "main",
+                "visit": "WEEK3",
+                "predictor": {"instrument": "MEQ30", "score": "total"},
+                "covariates": covariates,
+            }
+        )
+
+    problems = read_study(study_file(edit))[1]
+    told = [str(p) for p in problems if "covariates" in p.where]
+    assert bool(told) == bool(message)
+    assert all("analyses.experience.covariates" in one for one in told)
+    assert all(message in one for one in told)
+
+
+def test_a_population_may_be_a_folded_text(study_file: Write) -> None:
+    edit = _set("populations.FAS", "RANDFL == 'Y' and AGE > 17\n")
+    assert load_study(study_file(edit)).spec.populations["FAS"].endswith("\n")
+
+
+@pytest.mark.parametrize("name", ["raw/" + "\N{GRINNING FACE}" * 70, "loop/x.csv"])
+def test_a_name_that_no_file_can_have_is_told(name: str, study_file: Write) -> None:
+    path = study_file()
+    (path.parent / "loop").symlink_to("loop")
+    study = load_study(path)
+    with pytest.raises(SpecError, match=r"too long|cannot be a file"):
+        study.raw(name)

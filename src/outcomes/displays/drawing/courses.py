@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from outcomes.displays.charts import Course, CoursesChart, Tick
 from outcomes.displays.drawing.style import (
+    MOST_LEFT,
     SIZE,
     SMALL,
     WIDTH,
@@ -37,16 +38,20 @@ _PAD = 0.15
 """Inches between the ends of the axis and the visits next to them."""
 _NARROW = 5
 """Letters of a tick label on a line, where labels are broken as far as they can be."""
+_WORD = 1.6
+"""Inches of a word in a tick label or beside the counts before it is cut."""
 _GAP = 0.12
 """Smallest distance in inches between two tick labels."""
 
 
 def draw_courses(chart: CoursesChart) -> Figure:
     """Draw estimates over time."""
-    names = [wrapped(course.name, 26) for course in chart.courses]
+    names = [wrapped(course.name, 26, widest=_WORD) for course in chart.courses]
     ticks = [*([chart.start] if chart.start else []), *chart.ticks]
     left = _left_margin(chart, names)
-    right = max(_RIGHT, _half(wrapped(ticks[-1].label, _NARROW)) - _PAD + 0.05)
+    right = max(
+        _RIGHT, _half(wrapped(ticks[-1].label, _NARROW, widest=_WORD)) - _PAD + 0.05
+    )
     span = WIDTH - left - right - 2 * _PAD
     positions, scale, labels = _axis(ticks, span, right + _PAD)
     under = 0.38 + 0.15 * max(label.count("\n") + 1 for label in labels)
@@ -107,7 +112,7 @@ def _left_margin(chart: CoursesChart, names: list[str]) -> float:
     """Return inches for the names of the arms beside their counts."""
     pieces = [line for name in names for line in name.split("\n")]
     widest = max(text_width(line, SMALL) for line in [*pieces, chart.counts_label])
-    return max(left_margin(chart.y_label), widest + 0.32)
+    return min(max(left_margin(chart.y_label), widest + 0.32), MOST_LEFT)
 
 
 def _axis(
@@ -142,8 +147,8 @@ def _axis(
     ]
     first = min(tick.time for tick in ticks)
     plain = [tick.label for tick in ticks]
-    broken = [wrapped(tick.label, 9) for tick in ticks]
-    narrow = [wrapped(tick.label, _NARROW) for tick in ticks]
+    broken = [wrapped(tick.label, 9, widest=_WORD) for tick in ticks]
+    narrow = [wrapped(tick.label, _NARROW, widest=_WORD) for tick in ticks]
     for labels in (plain, broken, narrow):
         for words, scale in scales:
             positions = [scale(tick.time - min(first, 0.0)) for tick in ticks]

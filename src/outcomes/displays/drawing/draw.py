@@ -49,7 +49,7 @@ def drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
 def _no_figure(failures: tuple[str, ...]) -> Figure:
     """Say plainly that there is no figure, and why."""
     figure = canvas(2.0)
-    reasons = "\n".join(wrapped(failure, 80) for failure in failures[:3])
+    reasons = "\n".join(wrapped(failure, 80, widest=5.8) for failure in failures[:3])
     figure.text(0.05, 0.72, "Not computed", fontsize=13, fontweight="bold", va="center")
     figure.text(0.05, 0.55, reasons, va="top")
     return figure

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 WIDTH = 6.5
 """Inches: the text width of a letter or A4 page."""
+WIDEST = 3.0
+"""Inches of a word before it is cut."""
+MOST_LEFT = 3.4
+"""Inches: the axes keep the rest, whatever stands beside them."""
 SIZE = 9.0
 SMALL = 8.0
 MANY_POINTS = 2000
@@ -69,12 +75,27 @@ _METADATA: dict[str, dict[str, None]] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw and save in the style of the house, whatever the user's own settings."""
-    import matplotlib as mpl
+    with _without_backend():
+        import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
+
+
+@contextmanager
+def _without_backend() -> Iterator[None]:
+    """Hide the user's choice of a window, at which matplotlib may fail to import.
+
+    Figures are written to files only, by the writer of each format.
+    """
+    wish = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if wish is not None:
+            os.environ["MPLBACKEND"] = wish
 
 
 def canvas(height: float) -> Figure:
@@ -93,8 +114,9 @@ def save(figure: Figure, folder: Path, id: str) -> None:
 
 def text_width(text: str, size: float = SIZE) -> float:
     """Return the width in inches that a line of text takes."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    with _without_backend():
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import TextPath
 
     if not text.strip():
         return 0.0
@@ -103,18 +125,46 @@ def text_width(text: str, size: float = SIZE) -> float:
     return float(outline.get_extents().width) / 72
 
 
-def wrapped(text: str, columns: int) -> str:
-    """Break a text at spaces into few lines of about one length; no word is cut."""
+def wrapped(text: str, columns: int, *, widest: float = WIDEST) -> str:
+    """Break a text at spaces into few lines of about one length.
+
+    A word is cut only where it is wider than ``widest`` inches.
+    """
+    parts = [""]
+    for word in text.split():
+        first, *more = _pieces(word, widest)
+        parts[-1] = f"{parts[-1]} {first}".lstrip()
+        parts += more
 
     def lines(width: int) -> list[str]:
-        return textwrap.wrap(
-            text, width, break_long_words=False, break_on_hyphens=False
-        )
+        return [
+            line
+            for part in parts
+            for line in textwrap.wrap(
+                part, width, break_long_words=False, break_on_hyphens=False
+            )
+        ]
 
     fewest = len(lines(columns))
     while columns > 1 and len(lines(columns - 1)) == fewest:
         columns -= 1
     return "\n".join(lines(columns))
+
+
+def _pieces(word: str, widest: float) -> list[str]:
+    """Cut a word into pieces of one length that are no wider than a line may be."""
+    width = text_width(word)
+    if width <= widest:
+        return [word]
+    letters = len(word)
+    count = ceil(width / widest)
+    while count < letters:
+        size = ceil(letters / count)
+        pieces = [word[i : i + size] for i in range(0, letters, size)]
+        if all(text_width(piece) <= widest for piece in pieces):
+            return pieces
+        count += 1
+    return list(word)
 
 
 def dash(look: Look) -> Any:
@@ -141,7 +191,8 @@ def y_label(axes: Axes, label: str) -> None:
 
 def left_margin(label: str) -> float:
     """Return inches for the vertical axis with its title."""
-    return 0.5 + 0.17 * (wrapped(label, _BESIDE).count("\n") + 1)
+    lines = wrapped(label, _BESIDE).count("\n") + 1
+    return min(0.5 + 0.17 * lines, MOST_LEFT)
 
 
 def legend_height(names: list[str]) -> float:

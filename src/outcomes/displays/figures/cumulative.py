@@ -22,7 +22,8 @@ from outcomes.displays.numbers import (
     number,
     with_brackets,
 )
-from outcomes.displays.words import endpoint_of, lower_is_better, score_label
+from outcomes.displays.words import endpoint_of, lower_is_better
+from outcomes.study.displays import score_label
 from outcomes.study.spec import OfEndpoint
 
 

@@ -15,12 +15,8 @@ from outcomes.displays.description import (
 )
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, interval, number
-from outcomes.displays.words import (
-    LS_MEANS,
-    endpoint_of,
-    lower_is_better,
-    score_label,
-)
+from outcomes.displays.words import LS_MEANS, endpoint_of, lower_is_better
+from outcomes.study.displays import score_label
 from outcomes.study.spec import OfEndpoint
 
 

@@ -26,10 +26,9 @@ from outcomes.displays.words import (
     covariate_words,
     endpoint_of,
     lower_is_better,
-    predictor_label,
     predictor_unit,
-    score_label,
 )
+from outcomes.study.displays import score_label, score_name
 from outcomes.study.spec import PredictsOutcome
 
 _SLOPE = 3
@@ -61,7 +60,7 @@ def _analysis(context: Context) -> PredictsOutcome:
 def _axes(context: Context) -> tuple[str, str]:
     analysis = _analysis(context)
     part = analysis.predictor
-    name = predictor_label(part.instrument, part.score)
+    name = score_name(part.instrument, part.score)
     unit = predictor_unit(part.instrument, part.score)
     score = score_label(context.spec, endpoint_of(context.spec, analysis))
     visit = context.visit_label(analysis.visit)

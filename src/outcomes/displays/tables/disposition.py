@@ -11,7 +11,8 @@ from outcomes.displays.context import (
 )
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
 from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets, words
-from outcomes.displays.words import coded_words, endpoint_label, population_words
+from outcomes.displays.words import coded_words
+from outcomes.study.displays import endpoint_label, population_words
 
 _ENROLLED = {"Not randomised": "Not enrolled", "Randomised": "Enrolled"}
 _TREATMENT = (

@@ -15,7 +15,8 @@ from outcomes.displays.numbers import (
     p_value,
     with_brackets,
 )
-from outcomes.displays.words import predictor_label, predictor_unit
+from outcomes.displays.words import predictor_unit
+from outcomes.study.displays import score_name
 from outcomes.study.spec import PredictsOutcome
 
 _STUB = "Statistic"
@@ -180,7 +181,7 @@ def _notes(context: Context, several: bool) -> list[str]:
     notes = []
     if isinstance(analysis, PredictsOutcome):
         part = analysis.predictor
-        name = predictor_label(part.instrument, part.score)
+        name = score_name(part.instrument, part.score)
         unit = predictor_unit(part.instrument, part.score)
         notes.append(
             f"Predictor: {name} of the {part.session} dosing session. Slope: change in"

@@ -16,7 +16,7 @@ from outcomes.displays.numbers import (
     p_value,
     with_brackets,
 )
-from outcomes.displays.words import (
+from outcomes.study.displays import (
     endpoint_label,
     reduction_words,
     score_label,
@@ -197,18 +197,47 @@ def _disagreement(context: Context) -> str:
 
 
 def _methods(context: Context) -> list[str]:
-    """Say how everything was computed, and what is special to each kind of number."""
-    said = {term: context.method_phrases(term) for term in _TERMS}
-    present = [phrases for phrases in said.values() if phrases]
-    if not present:
-        return []
-    common = [p for p in present[0] if all(p in phrases for phrases in present)]
-    notes = [f"Methods: {'; '.join(common)}."] if common else []
+    """Say how everything was computed, and what is special to each kind of number.
+
+    What all kinds share is said for missing as no and for observed cases apart, since
+    each has its denominator and meets rescue medication in its own words.
+    """
+    notes = []
+    shared: set[str] = set()
+    for method, name in _METHODS:
+        by_endpoint: dict[tuple[str, ...], list[str]] = {}
+        for endpoint in getattr(context.analysis, "endpoints", []):
+            common = _common(context, method, endpoint)
+            shared.update(common)
+            if common:
+                by_endpoint.setdefault(common, []).append(endpoint)
+        for common, endpoints in by_endpoint.items():
+            of = ", ".join(endpoint_label(context.spec, id) for id in endpoints)
+            place = f"{name} ({of})" if len(by_endpoint) > 1 else name
+            notes.append(f"{place}: {'; '.join(common)}.")
     for term, name in _TERMS.items():
-        own = [phrase for phrase in said[term] if phrase not in common]
+        phrases = context.method_phrases(term)
+        own = [phrase for phrase in phrases if phrase not in shared]
         if own:
             notes.append(f"{name}: {'; '.join(own)}.")
     return notes
+
+
+def _common(context: Context, method: str, endpoint: str) -> tuple[str, ...]:
+    """Return what is said of every kind of number of one method and endpoint."""
+    said = [
+        context.method_phrases(term, method_id=method, endpoint=endpoint)
+        for term in _TERMS
+    ]
+    present = [phrases for phrases in said if phrases]
+    if len(present) == 1:
+        # No differences: what is special to proportions is how their limits are made.
+        return tuple(phrase for phrase in present[0] if "limits" not in phrase)
+    return tuple(
+        phrase
+        for phrase in (present[0] if present else [])
+        if all(phrase in phrases for phrases in present)
+    )
 
 
 def _rule(spec: Study, id: str) -> str:

@@ -56,7 +56,8 @@ def fit_mmrm(
         ``"outcome ~ terms"`` with column names joined by ``: * + -``, ``0``, ``1`` and
         parentheses. Text, Boolean and Categorical columns are factors with treatment
         coding, the first level being the reference (Categorical order, else sorted);
-        numeric columns are covariates, except ``visit``, which is always a factor.
+        columns of numbers (objects that are numbers included) are covariates, except
+        ``visit``, which is always a factor.
     data : pandas.DataFrame
         One row per subject and visit.
     subject : str
@@ -126,7 +127,7 @@ def fit_mmrm(
         vcov_method=vcov_method,
         design=design,
         aliased_mask=prepared.aliased,
-        null_basis=prepared.null_basis,
+        undetermined=prepared.undetermined,
         beta=prepared.ols + back @ at.beta,
         cov_model=_congruent(back, at.Phi),
         cov_inference=_congruent(back, adjusted),

@@ -40,7 +40,9 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
         fit.df_method in ("kenward-roger", "satterthwaite")
         and not np.all(np.isfinite(fit.cov_theta))
     ):
-        return JointTest(np.nan, len(L), np.nan)
+        return JointTest(
+            np.nan, len(L), np.nan, "the observed information has no inverse"
+        )
     if fit.df_method == "kenward-roger":
         statistic, df = kenward_roger.joint(
             L,
@@ -50,7 +52,8 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
             jacobian=fit.jacobian,
             cov_theta=fit.cov_theta,
         )
-        return JointTest(statistic, len(L), df)
+        reason = "" if np.isfinite(statistic) else kenward_roger.NO_F
+        return JointTest(statistic, len(L), df, reason)
     if fit.df_method == "satterthwaite":
         statistic, df = satterthwaite.joint(
             L,

@@ -17,7 +17,12 @@ from outcomes.models.options import FloatArray
 
 # Of the log likelihood, for one unit of `Structure.scale`; free of the outcome's unit.
 GRADIENT_GOAL = 1e-9
-GRADIENT_LIMIT = 1e-6
+# Twice the squared distance to the optimum in standard errors of the parameters, as
+# the quadratic model sees it; free of units, of parameterisation and of trial size.
+DECREMENT_LIMIT = 1e-10
+# From here on, what a step gains may drown in the rounding of a large deviance, so
+# steps are judged by the gradient, which keeps its digits.
+DECREMENT_POLISH = 1e-6
 MAX_ITERATIONS = 200
 ARMIJO = 1e-4
 SHORTEST_STEP = 1e-10
@@ -47,6 +52,9 @@ class Optimum:
         How many of them were Fisher scoring.
     gradient_norm : float
         Largest scaled element of the gradient of the log likelihood.
+    decrement : float
+        Newton decrement ``g' H^-1 g`` of the deviance; ``inf`` where the observed
+        information is not positive definite.
     min_eigenvalue : float
         Smallest eigenvalue of the scaled observed information.
     message : str
@@ -59,6 +67,7 @@ class Optimum:
     iterations: int
     scored: int
     gradient_norm: float
+    decrement: float
     min_eigenvalue: float
     message: str
 
@@ -68,8 +77,8 @@ def maximise(start: FloatArray, problem: Problem) -> Optimum | None:
 
     Newton steps with the observed Hessian where it is positive definite, else Fisher
     scoring; each is halved until Sigma is positive definite and the objective falls.
-    Once it cannot fall further for rounding, full steps go on while they still shrink
-    the gradient.
+    Near the optimum full Newton steps are taken while they at least halve the gradient,
+    whether or not the objective, as rounded, still falls.
     """
     theta = start
     at = evaluate(theta, problem)
@@ -82,20 +91,27 @@ def maximise(start: FloatArray, problem: Problem) -> Optimum | None:
     while norm > GRADIENT_GOAL and iterations < MAX_ITERATIONS:
         scale = problem.structure.scale(theta, problem.positions)
         newton = _solve(now.hessian, now.gradient, scale)
-        moved = None
-        if newton is not None:
-            moved = _search(theta, newton, at, now, problem)
-            if moved is None and norm <= GRADIENT_LIMIT:
-                moved = _polish(theta, newton, norm, problem)
-        if moved is None and norm > GRADIENT_LIMIT:
-            scoring = _scoring_step(now, scale)
-            if scoring is not None:
-                moved = _search(theta, scoring, at, now, problem)
-                scored += moved is not None
-        if moved is None:
+        decrement = _decrement(newton, now)
+        polished = None
+        if newton is not None and decrement <= DECREMENT_POLISH:
+            polished = _polish(theta, newton, norm, problem)
+        if polished is not None:
+            theta, at, now = polished
+        elif decrement <= DECREMENT_LIMIT:  # as near as rounding lets it come
             break
-        theta, at = moved
-        now = differentiate(theta, at, problem)
+        else:
+            moved = None
+            if newton is not None:
+                moved = _search(theta, newton, at, now, problem)
+            if moved is None:
+                scoring = _scoring_step(now, scale)
+                if scoring is not None:
+                    moved = _search(theta, scoring, at, now, problem)
+                    scored += moved is not None
+            if moved is None:
+                break
+            theta, at = moved
+            now = differentiate(theta, at, problem)
         norm = _gradient_norm(theta, now, problem)
         iterations += 1
     return _finish(theta, at, now, problem, iterations, scored)
@@ -111,6 +127,7 @@ def _finish(
 ) -> Optimum:
     scale = problem.structure.scale(theta, problem.positions)
     norm = _gradient_norm(theta, now, problem)
+    decrement = _decrement(_solve(now.hessian, now.gradient, scale), now)
     information = 0.5 * now.hessian * scale[:, None] * scale[None, :]
     smallest = float(np.linalg.eigvalsh(information)[0])
     sigma = problem.structure.sigma(theta, problem.positions)
@@ -119,14 +136,24 @@ def _finish(
     message = ""
     if float(np.linalg.eigvalsh(correlation)[0]) < SINGULAR:
         message = "the estimated covariance matrix is singular"
-    elif not norm <= GRADIENT_LIMIT:
-        message = f"the gradient is still {norm:.1e} after {iterations} iterations"
-    elif not smallest > 0:
+    elif not smallest > 0 or not np.isfinite(decrement):
         message = (
             "the observed information is not positive definite (smallest eigenvalue"
             f" {smallest:.1e}), so this is no maximum of the likelihood"
         )
-    return Optimum(theta, at, now, iterations, scored, norm, smallest, message)
+    elif not decrement <= DECREMENT_LIMIT:
+        message = (
+            f"the Newton decrement is still {decrement:.1e} and the gradient"
+            f" {norm:.1e} after {iterations} iterations"
+        )
+    return Optimum(
+        theta, at, now, iterations, scored, norm, decrement, smallest, message
+    )
+
+
+def _decrement(newton: FloatArray | None, now: Derivatives) -> float:
+    """``g' H^-1 g`` from the Newton step; ``inf`` where there is none."""
+    return np.inf if newton is None else float(-(now.gradient @ newton))
 
 
 def _gradient_norm(theta: FloatArray, now: Derivatives, problem: Problem) -> float:
@@ -206,11 +233,12 @@ def _first_length(theta: FloatArray, step: FloatArray, problem: Problem) -> floa
 
 def _polish(
     theta: FloatArray, step: FloatArray, norm: float, problem: Problem
-) -> tuple[FloatArray, Evaluation] | None:
+) -> tuple[FloatArray, Evaluation, Derivatives] | None:
     """Accept a full Newton step that at least halves the gradient."""
     trial = theta + step
     there = evaluate(trial, problem)
     if there is None:
         return None
-    after = _gradient_norm(trial, differentiate(trial, there, problem), problem)
-    return (trial, there) if after < 0.5 * norm else None
+    now = differentiate(trial, there, problem)
+    after = _gradient_norm(trial, now, problem)
+    return (trial, there, now) if after <= 0.5 * norm else None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Design, alias_columns
+from outcomes.models.design import Design
+from outcomes.models.estimable import Undetermined, find_aliased
 from outcomes.models.mmrm.covariance import Structure
 from outcomes.models.mmrm.likelihood import Problem
 from outcomes.models.mmrm.patterns import PatternData, group_patterns, triangle
@@ -17,6 +18,8 @@ from outcomes.models.options import BoolArray, FloatArray, IntArray
 
 # Residual sum of squares, as a share of that of the outcome, that is rounding alone.
 NO_RESIDUAL = 1e-20
+# Standard deviations whose fourth powers, and those of their inverses, are numbers.
+SMALLEST_SPREAD, LARGEST_SPREAD = 1e-60, 1e60
 # Smallest eigenvalue a correlation matrix may start from.
 SMALLEST_START = 0.02
 
@@ -36,7 +39,7 @@ class Prepared:
         Ordinary least squares coefficients.
     aliased : BoolArray, shape (all columns,)
         Columns left out.
-    null_basis : FloatArray, shape (all columns, number aliased)
+    undetermined : Undetermined
         Directions in which the coefficients are not determined.
     pairs : FloatArray, shape (K, K)
         Number of subjects with both visits.
@@ -50,7 +53,7 @@ class Prepared:
     R: FloatArray
     ols: FloatArray
     aliased: BoolArray
-    null_basis: FloatArray
+    undetermined: Undetermined
     pairs: FloatArray
     S: FloatArray
     n_subjects: int
@@ -71,14 +74,16 @@ def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepa
     Raises
     ------
     ModelError
-        If there are no more records than coefficients, or nothing is left to explain.
+        If there are no more records than coefficients, nothing is left to explain, or
+        the outcome is in a unit in which its square is no number.
     """
+    _check_spread(design)
     grouped = group_patterns(
         np.column_stack([design.X, design.y]), subject, visit, n_visits=K
     )
     q = grouped.Z.shape[2]
     full = triangle(grouped.Z.reshape(-1, q))
-    aliased = alias_columns(full[:, :-1])
+    aliased, undetermined = find_aliased(design, full[:, :-1])
     kept = np.flatnonzero(~aliased)
     used = np.append(kept, q - 1)
     p = len(kept)
@@ -111,10 +116,26 @@ def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepa
         R=R,
         ols=ols,
         aliased=aliased,
-        null_basis=_null_basis(full[:, :-1], aliased),
+        undetermined=undetermined,
         pairs=pairs,
         S=_start_covariance(residual.T @ residual, pairs),
         n_subjects=int(data.counts.sum()),
+    )
+
+
+def _check_spread(design: Design) -> None:
+    """Refuse an outcome whose unit leaves no room for squares of its variance."""
+    spread = float(np.ptp(design.y))
+    if spread == 0.0 or SMALLEST_SPREAD <= spread <= LARGEST_SPREAD:
+        return  # a constant outcome is answered where the residual is known
+    how = (
+        f"less than {SMALLEST_SPREAD:g}"
+        if spread < SMALLEST_SPREAD
+        else f"more than {LARGEST_SPREAD:g}"
+    )
+    raise ModelError(
+        f"the outcome '{design.formula.outcome}' varies by {how}, too far from 1 to"
+        " compute with; give it in another unit."
     )
 
 
@@ -170,15 +191,3 @@ def _start_covariance(products: FloatArray, pairs: FloatArray) -> FloatArray:
     if values[0] < SMALLEST_START:
         correlation = (vectors * np.maximum(values, SMALLEST_START)) @ vectors.T
     return np.asarray(correlation * sd[:, None] * sd[None, :])
-
-
-def _null_basis(R: FloatArray, aliased: BoolArray) -> FloatArray:
-    """Directions of the coefficients the data say nothing about."""
-    dropped = np.flatnonzero(aliased)
-    kept = np.flatnonzero(~aliased)
-    basis = np.zeros((R.shape[1], len(dropped)))
-    if len(dropped):
-        solution = np.linalg.lstsq(R[:, kept], R[:, dropped], rcond=None)[0]
-        basis[kept] = solution
-        basis[dropped, np.arange(len(dropped))] = -1.0
-    return basis

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from outcomes.models.design import Design
+from outcomes.models.estimable import Undetermined
 from outcomes.models.options import BoolArray, DfMethod, FloatArray, Method, VcovMethod
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class MmrmFit:
         Model matrix, rows used, factor levels.
     aliased_mask : BoolArray, shape (all columns,)
         Columns without a coefficient.
-    null_basis : FloatArray, shape (all columns, number aliased)
-        A combination of coefficients is estimable if it is orthogonal to these.
+    undetermined : Undetermined
+        A combination of coefficients is estimable if it does not touch these.
     beta : FloatArray, shape (p,)
         Coefficients.
     cov_model : FloatArray, shape (p, p)
@@ -133,7 +134,7 @@ class MmrmFit:
     vcov_method: VcovMethod
     design: Design
     aliased_mask: BoolArray
-    null_basis: FloatArray
+    undetermined: Undetermined
     beta: FloatArray
     cov_model: FloatArray
     cov_inference: FloatArray

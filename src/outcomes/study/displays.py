@@ -1,0 +1,216 @@
+"""Which displays each question has, and what populations and endpoints are called.
+
+Light tables that both the displays and the report read, so that a thing has one name
+wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from outcomes.instruments.registry import instrument
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    ChangeEndpoint,
+    ResponseEndpoint,
+    StatusEndpoint,
+    Study,
+    ThresholdEndpoint,
+)
+
+Kind = Literal["table", "figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One kind of display that a question has by default."""
+
+    name: str
+    kind: Kind
+    number: str
+    title: str
+    """With ``{endpoint}``, ``{visit}``, ``{predictor}`` where there is one."""
+
+
+TEMPLATES: dict[str, tuple[Template, ...]] = {
+    "disposition": (Template("counts", "table", "14.1.1", "Disposition of subjects"),),
+    "baseline": (
+        Template(
+            "characteristics",
+            "table",
+            "14.1.4",
+            "Demographic and baseline characteristics",
+        ),
+    ),
+    "missingness": (
+        Template(
+            "observed", "table", "14.1.8", "Observed and missing {endpoint} by visit"
+        ),
+    ),
+    "change": (
+        Template(
+            "estimates",
+            "table",
+            "14.2.1",
+            "Change from baseline in {endpoint}, by visit",
+        ),
+        Template(
+            "over-time",
+            "figure",
+            "F14.2.1",
+            "Change from baseline in {endpoint} over time",
+        ),
+    ),
+    "distribution": (
+        Template(
+            "ecdf",
+            "figure",
+            "F14.2.3",
+            "Cumulative distribution of change in {endpoint} at {visit}",
+        ),
+    ),
+    "responders": (Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),),
+    "predicts-outcome": (
+        Template(
+            "scatter",
+            "figure",
+            "F14.2.6",
+            "{predictor} and change in {endpoint} at {visit}",
+        ),
+        Template(
+            "coefficients",
+            "table",
+            "14.2.8",
+            "{predictor} as predictor of change in {endpoint} at {visit}",
+        ),
+    ),
+}
+"""By question; the numbers are those of a clinical study report, section 14.
+
+No template name may be another one with something and a hyphen before it, so that
+ids of different analyses cannot meet.
+"""
+
+_POPULATIONS: Final = {
+    "ALL": "All subjects",
+    "RAND": "All randomised subjects",
+    "ITT": "Intention-to-treat population",
+    "MITT": "Modified intention-to-treat population",
+    "FAS": "Full analysis set",
+    "PP": "Per-protocol set",
+    "PPS": "Per-protocol set",
+    "SAF": "Safety population",
+    "SAFETY": "Safety population",
+    "COMP": "Completers",
+    "DOSED": "Dosed subjects",
+}
+
+
+def display_files(spec: Study) -> list[tuple[str, str, Kind]]:
+    """List the displays of a study: id, analysis and kind, without those it omits."""
+    omitted = {display.id for display in spec.displays if display.omit}
+    found = [
+        (f"{analysis.id}-{template.name}", analysis.id, template.kind)
+        for analysis in spec.analyses
+        for template in TEMPLATES[analysis.question]
+    ]
+    return [display for display in found if display[0] not in omitted]
+
+
+def not_of(
+    study: str, analysis: str, studies: Iterable[str], analyses: Iterable[str]
+) -> str:
+    """Say why results are not those of an analysis of a study; '' if they are.
+
+    Parameters
+    ----------
+    study, analysis : str
+        Ids of what is wanted.
+    studies, analyses : iterable of str
+        Those that the rows of the file name, as often as they like.
+    """
+    for name, wanted, there in (
+        ("study", study, set(studies)),
+        ("analysis", analysis, set(analyses)),
+    ):
+        if not there:
+            return "it has no row; do the analysis again"
+        if there != {wanted}:
+            listed = ", ".join(sorted(there))
+            return (
+                f"its {name} is {listed}, not {wanted}; give the results of this study "
+                "file, or do the analysis again"
+            )
+    return ""
+
+
+def population_words(id: str, *, enrolled: bool = False) -> str:
+    """Return a population as a table names it, its id in brackets.
+
+    ``enrolled`` says that nobody was randomised, as in a study of one arm.
+    """
+    name = _POPULATIONS.get(id)
+    if name and enrolled:
+        name = name.replace("randomised", "enrolled")
+    return f"{name} ({id})" if name else id
+
+
+def endpoint_label(spec: Study, id: str) -> str:
+    """Return what an endpoint is called: its label, else one made of its parts."""
+    endpoint = spec.endpoints[id]
+    if endpoint.label:
+        return endpoint.label
+    match endpoint:
+        case ChangeEndpoint():
+            return f"Change in {score_label(spec, id)}"
+        case ResponseEndpoint():
+            return f"Response: {score_label(spec, id)} {reduction_words(endpoint)}"
+        case ThresholdEndpoint():
+            return f"{score_label(spec, id)} {threshold_words(endpoint)}"
+        case StatusEndpoint():
+            state = "met" if endpoint.equals == "Y" else "no longer met"
+            return f"{score_label(spec, id)} {state}"
+        case AllOfEndpoint():
+            return " and ".join(endpoint_label(spec, part) for part in endpoint.of)
+
+
+def reduction_words(endpoint: ResponseEndpoint) -> str:
+    """Say how far a score must fall: ``reduced by at least 50%``."""
+    least = "more than" if endpoint.strict else "at least"
+    if endpoint.reduction is not None:
+        return f"reduced by {least} {endpoint.reduction}%"
+    return f"reduced by {least} {endpoint.points} points"
+
+
+def threshold_words(endpoint: ThresholdEndpoint) -> str:
+    """Say where a score must lie: ``of 10 or less``."""
+    if endpoint.at_most is not None:
+        return f"of {endpoint.at_most:g} or less"
+    return f"of {endpoint.at_least:g} or more"
+
+
+def score_label(spec: Study, id: str) -> str:
+    """Return the name of the score that an endpoint is made of.
+
+    A label of the endpoint is not used here: it tends to say 'change' already.
+    """
+    endpoint = spec.endpoints[id]
+    if isinstance(endpoint, AllOfEndpoint):
+        return endpoint_label(spec, id)
+    return score_name(endpoint.instrument, endpoint.score)
+
+
+def score_name(name: str, score: str) -> str:
+    """Return what a score, or a derived yes/no, of an instrument is called."""
+    definition = instrument(name)
+    found = definition.scores.get(score) or definition.derived[score]
+    return _sentence_case(found.label)
+
+
+def _sentence_case(label: str) -> str:
+    """Write 'MADRS Total Score' as 'MADRS total score'; abbreviations stay."""
+    first, *rest = label.split(" ")
+    lowered = [word.lower() if word.istitle() else word for word in rest]
+    return " ".join([first, *lowered])
