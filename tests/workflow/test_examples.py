@@ -16,8 +16,8 @@ EXAMPLE = ROOT / "examples/antidepressant-hamd17"
 def test_the_real_trial_gives_the_figures_of_sas_and_r(tmp_path: Path) -> None:
     """SAS PROC MIXED and R mmrm, REML, unstructured, Kenward-Roger.
 
-    df and p are those of a run that stopped early: at the exact optimum they are
-    150.1018 and 0.0131349 (docs/validation/differences.md).
+    The df reported elsewhere is 150.11; at the exact optimum it is 150.1018, and p is
+    0.0131349 (docs/validation/differences.md, section 5).
     """
     root = shared("data", "antidepressant-hamd17", "antidepressant_data.csv").parent
     places = ("--data-root", str(root), "--out", str(tmp_path))
