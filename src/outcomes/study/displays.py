@@ -157,6 +157,11 @@ def population_words(id: str, *, enrolled: bool = False) -> str:
     return f"{name} ({id})" if name else id
 
 
+def status_words(endpoint: StatusEndpoint) -> str:
+    """Say what a yes/no of an instrument must be."""
+    return "met" if endpoint.equals == "Y" else "no longer met"
+
+
 def endpoint_label(spec: Study, id: str) -> str:
     """Return what an endpoint is called: its label, else one made of its parts."""
     endpoint = spec.endpoints[id]
@@ -170,8 +175,7 @@ def endpoint_label(spec: Study, id: str) -> str:
         case ThresholdEndpoint():
             return f"{score_label(spec, id)} {threshold_words(endpoint)}"
         case StatusEndpoint():
-            state = "met" if endpoint.equals == "Y" else "no longer met"
-            return f"{score_label(spec, id)} {state}"
+            return f"{score_label(spec, id)} {status_words(endpoint)}"
         case AllOfEndpoint():
             return " and ".join(endpoint_label(spec, part) for part in endpoint.of)
 

@@ -20,6 +20,7 @@ from outcomes.study.displays import (
     endpoint_label,
     reduction_words,
     score_label,
+    status_words,
     threshold_words,
 )
 from outcomes.study.spec import (
@@ -249,8 +250,7 @@ def _rule(spec: Study, id: str) -> str:
         case ThresholdEndpoint():
             return f"{score_label(spec, id)} {threshold_words(endpoint)}"
         case StatusEndpoint():
-            state = "met" if endpoint.equals == "Y" else "no longer met"
-            return f"{score_label(spec, id)} {state}"
+            return f"{score_label(spec, id)} {status_words(endpoint)}"
         case AllOfEndpoint():
             parts = " and ".join(endpoint_label(spec, part) for part in endpoint.of)
             return f"all of {parts}"
