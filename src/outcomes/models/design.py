@@ -11,7 +11,7 @@ import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.formula import Formula
-from outcomes.models.options import BoolArray, FloatArray
+from outcomes.models.options import BoolArray, FloatArray, IntArray, Missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,45 @@ Levels = Mapping[str, Sequence[Any]]
 # Share of a column's length left after projection on those before it; as R's lm.
 ALIAS_TOLERANCE = 1e-7
 _COMPLEX = (complex, np.complexfloating)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """At the first visit a factor has no effect: all its levels are the reference.
+
+    Attributes
+    ----------
+    factor, reference
+        The factor and its first level.
+    visit, first
+        The column of the visits and its first level.
+    """
+
+    factor: str
+    reference: Any
+    visit: str
+    first: Any
+
+    def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows with the factor at its reference at the first visit."""
+        here = rows[self.visit] == self.first
+        return rows.assign(
+            **{self.factor: rows[self.factor].mask(here, self.reference)}
+        )
+
+    def kept(self, spec: Any) -> list[str]:
+        """Columns of a model matrix without those that only repeat others.
+
+        Where ``arm:visit`` is in the model, the constraint makes ``arm`` the sum of its
+        columns.
+        """
+        terms = {frozenset(map(str, term.factors)): term for term in spec.terms}
+        repeated: set[str] = set()
+        for factors, term in terms.items():
+            crossed = factors | {self.visit}
+            if self.factor in factors and factors != crossed and crossed in terms:
+                repeated |= set(spec.column_names[spec.term_slices[term]])
+        return [name for name in spec.column_names if name not in repeated]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +71,8 @@ class Design:
         What was fitted.
     frame : pandas.DataFrame
         The rows used, factors as ordered Categoricals without unused levels.
+    rows : IntArray, shape (n,)
+        Their places in the data.
     X : FloatArray, shape (n, p)
         Treatment-coded matrix, aliased columns included.
     y : FloatArray, shape (n,)
@@ -44,6 +85,8 @@ class Design:
         Mean of each numeric column on the right over the rows used.
     spec : Any
         The formula engine's record, to code new rows alike.
+    constraint : Constraint or None
+        Where one factor has no effect.
     excluded : dict
         Rows left out, by reason.
     messages : tuple of str
@@ -52,12 +95,14 @@ class Design:
 
     formula: Formula
     frame: pd.DataFrame
+    rows: IntArray
     X: FloatArray
     y: FloatArray
     columns: tuple[str, ...]
     factors: dict[str, tuple[Any, ...]]
     covariates: dict[str, float]
     spec: Any
+    constraint: Constraint | None
     excluded: dict[str, int]
     messages: tuple[str, ...]
 
@@ -69,6 +114,8 @@ def build_design(
     keys: Sequence[str],
     factors: Sequence[str] = (),
     levels: Levels | None = None,
+    constrained: tuple[str, str] | None = None,
+    missing: Missing = "error",
 ) -> Design:
     """Build the model matrix of the rows that are complete.
 
@@ -79,11 +126,16 @@ def build_design(
     data : pandas.DataFrame
         One row per record.
     keys : sequence of str
-        Further columns a row must have (subject, visit).
+        Further columns a row must have, the subject first.
     factors : sequence of str
         Columns that are factors whatever their type.
     levels : mapping, optional
         Order of the levels of columns; makes a numeric column a factor.
+    constrained : tuple of str, optional
+        A factor and the visit: the factor has no effect at the first visit.
+    missing : str
+        What to do with a row that has an outcome and misses something else:
+        ``"error"``, or ``"exclude"`` it and count it.
 
     Returns
     -------
@@ -98,24 +150,29 @@ def build_design(
     from formulaic import model_matrix
 
     levels = dict(levels or {})
-    needed = tuple(dict.fromkeys((formula.outcome, *formula.variables, *keys)))
-    missing = [name for name in (*needed, *levels) if name not in data.columns]
-    if missing:
+    needed = tuple(
+        dict.fromkeys((formula.outcome, *formula.variables, *keys, *factors))
+    )
+    absent = [name for name in (*needed, *levels) if name not in data.columns]
+    if absent:
         raise ModelError(
-            f"data has no column {', '.join(map(repr, missing))}; it has"
+            f"data has no column {', '.join(map(repr, absent))}; it has"
             f" {', '.join(map(repr, map(str, data.columns)))}."
         )
     repeated = [name for name in needed if list(data.columns).count(name) > 1]
     if repeated:
         raise ModelError(f"data has more than one column {repeated[0]!r}.")
-    frame, excluded = _complete_rows(data.loc[:, list(needed)], needed)
+    keep, excluded = _complete_rows(data.loc[:, list(needed)], needed)
+    frame = data.loc[keep, list(needed)].reset_index(drop=True)
+    if missing == "error":
+        _check_complete(data, formula.outcome, needed, keys[0])
     messages: list[str] = []
     for name in needed:
         if name == formula.outcome or not _is_factor(
             frame[name], name, factors, levels
         ):
             if name == formula.outcome or name in formula.variables:
-                frame[name] = _numbers(frame[name], name)
+                frame[name] = read_numbers(frame[name], name)
         elif name in formula.variables or name in factors:
             order = declared_order(data[name], name, levels)
             frame[name], note = _as_factor(frame[name], name, order)
@@ -129,16 +186,28 @@ def build_design(
     for name in single:
         messages.append(f"{name} has the one level {used[name][0]!r} in the rows used")
     right = list(formula.variables)
+    constraint = None
+    if constrained is not None:
+        constraint = _constraint(formula, used, constrained)
+    rows = frame[right]
     try:
-        matrix = model_matrix(formula.terms, frame[right], na_action="raise")
+        matrix = model_matrix(
+            formula.terms,
+            constraint.apply(rows) if constraint else rows,
+            na_action="raise",
+        )
     except Exception as error:
         raise ModelError(f"formula: '{formula}' could not be coded: {error}") from error
+    spec = matrix.model_spec
+    if constraint:
+        matrix = matrix[constraint.kept(spec)]
     X = np.ascontiguousarray(matrix.to_numpy(dtype=float))
     if X.shape[1] == 0:
         raise ModelError(f"formula: '{formula}' leaves no column to estimate.")
     return Design(
         formula=formula,
         frame=frame,
+        rows=np.flatnonzero(keep),
         X=X,
         y=frame[formula.outcome].to_numpy(dtype=float),
         columns=tuple(map(str, matrix.columns)),
@@ -146,7 +215,8 @@ def build_design(
         covariates={
             name: float(frame[name].mean()) for name in right if name not in used
         },
-        spec=matrix.model_spec,
+        spec=spec,
+        constraint=constraint,
         excluded=excluded,
         messages=tuple(messages),
     )
@@ -159,7 +229,10 @@ def code_rows(design: Design, rows: pd.DataFrame) -> FloatArray:
     coded = rows.loc[:, list(design.formula.variables)].copy()
     for name, values in design.factors.items():
         coded[name] = pd.Categorical(coded[name], categories=list(values), ordered=True)
+    if design.constraint:
+        coded = design.constraint.apply(coded)
     matrix = design.spec.get_model_matrix(coded, na_action="raise")
+    matrix = matrix[list(design.columns)]
     return np.asarray(matrix.to_numpy(dtype=float))
 
 
@@ -219,7 +292,7 @@ def alias_columns(R: FloatArray) -> BoolArray:
 
 def _complete_rows(
     frame: pd.DataFrame, needed: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, int]]:
+) -> tuple[BoolArray, dict[str, int]]:
     keep = np.ones(len(frame), dtype=bool)
     excluded: dict[str, int] = {}
     for name in needed:
@@ -234,7 +307,37 @@ def _complete_rows(
             + (f"; {reasons}" if reasons else "")
             + "). Check the columns of the formula."
         )
-    return frame.loc[keep].reset_index(drop=True), excluded
+    return keep, excluded
+
+
+def _check_complete(
+    data: pd.DataFrame, outcome: str, needed: Sequence[str], subject: str
+) -> None:
+    """Refuse rows that have an outcome and miss something else, naming all of it."""
+    present = data.loc[data[outcome].notna(), list(needed)]
+    found = []
+    for name in needed:
+        absent = present[name].isna()
+        if absent.any():
+            whose = ", ".join(map(str, present.loc[absent, subject].unique()[:3]))
+            found.append(f"{name} in {int(absent.sum())} (first of {subject} {whose})")
+    if found:
+        raise ModelError(
+            f"rows with an outcome miss {'; '.join(found)}. Complete them, or give"
+            " missing='exclude' to leave such rows out and have them counted."
+        )
+
+
+def _constraint(
+    formula: Formula, factors: Mapping[str, tuple[Any, ...]], names: tuple[str, str]
+) -> Constraint:
+    factor, visit = names
+    for name in names:
+        if name not in factors:
+            raise ModelError(
+                f"constrained: {name!r} must be a factor of the formula '{formula}'."
+            )
+    return Constraint(factor, factors[factor][0], visit, factors[visit][0])
 
 
 def _is_categorical(column: pd.Series) -> bool:
@@ -279,7 +382,14 @@ def _as_factor(
     return pd.Series(factor, index=column.index, name=name), note
 
 
-def _numbers(column: pd.Series, name: str) -> pd.Series:
+def read_numbers(column: pd.Series, name: str) -> pd.Series:
+    """Return a column as floats.
+
+    Raises
+    ------
+    ModelError
+        If it is not one of finite numbers.
+    """
     import pandas as pd
     from pandas.api.types import is_complex_dtype
 

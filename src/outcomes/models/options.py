@@ -13,24 +13,53 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 
-Covariance = Literal["us", "cs", "ar1"]
+Covariance = Literal[
+    "us", "toeph", "toep", "ar1h", "ar1", "csh", "cs", "adh", "ad", "sp_exp"
+]
 Method = Literal["reml", "ml"]
-DfMethod = Literal["kenward-roger", "satterthwaite", "residual", "asymptotic"]
-VcovMethod = Literal["model", "kenward-roger", "kenward-roger-linear"]
-Weights = Literal["equal", "proportional"]
+DfMethod = Literal[
+    "kenward-roger", "satterthwaite", "between-within", "residual", "asymptotic"
+]
+VcovMethod = Literal[
+    "model",
+    "kenward-roger",
+    "kenward-roger-linear",
+    "kenward-roger-mmrm",
+    "cr0",
+    "cr2",
+    "cr3",
+]
+Missing = Literal["error", "exclude"]
+Preset = Literal["sas_proc_mixed", "r_mmrm"]
+Weights = Literal["equal", "proportional", "counterfactual"]
+ResidualKind = Literal["raw", "pearson", "normalised"]
 ProportionMeasure = Literal["risk-difference", "risk-ratio", "odds-ratio"]
 ProportionMethod = Literal[
     "newcombe", "miettinen-nurminen", "mee", "agresti-caffo", "wald"
 ]
 
+SANDWICH: Final = ("cr0", "cr2", "cr3")
 LEGAL_VCOV: Final[dict[str, tuple[str, ...]]] = {
-    "kenward-roger": ("kenward-roger", "kenward-roger-linear"),
-    "satterthwaite": ("model",),
-    "residual": ("model",),
-    "asymptotic": ("model",),
+    "kenward-roger": ("kenward-roger", "kenward-roger-linear", "kenward-roger-mmrm"),
+    "satterthwaite": ("model", *SANDWICH),
+    "between-within": ("model", *SANDWICH),
+    "residual": ("model", *SANDWICH),
+    "asymptotic": ("model", *SANDWICH),
 }
 """For each way to get degrees of freedom, the covariances of the coefficients that
 belong with it, the default first (the table in ``docs/methods/mmrm.md``)."""
+
+PRESETS: Final[dict[str, dict[str, str]]] = {
+    "sas_proc_mixed": {"df": "kenward-roger"},
+    "r_mmrm": {
+        "df": "satterthwaite",
+        "kenward-roger": "kenward-roger-mmrm",
+        "residual": "cr0",
+    },
+}
+"""For each preset, the default of ``df``, and of ``vcov`` for those values of ``df``
+where it is not the first of ``LEGAL_VCOV``. PROC MIXED's own default of ``DDFM`` is
+not meant here, but ``METHOD=REML DDFM=KR``, which analysis plans ask for."""
 
 LEGAL_PROPORTION: Final[dict[str, tuple[str, ...]]] = {
     "risk-difference": get_args(ProportionMethod),
@@ -55,17 +84,20 @@ def check_option(value: object, literal: Any, *, name: str) -> str:
 
 
 def inference_pair(
-    df: str | None, vcov: str | None, *, method: str
+    df: str | None, vcov: str | None, *, method: str, preset: str | None = None
 ) -> tuple[DfMethod, VcovMethod]:
     """Settle the pair of ``df`` and ``vcov``, filling in what follows from the rest.
 
     Parameters
     ----------
     df, vcov : str or None
-        As the user gave them. ``None`` for ``df`` is Kenward-Roger under REML and
-        Satterthwaite under ML; ``None`` for ``vcov`` is what ``df`` implies.
+        As the user gave them. ``None`` for ``df`` is what ``vcov`` implies, else that
+        of the preset, else Kenward-Roger under REML and Satterthwaite under ML;
+        ``None`` for ``vcov`` is what ``df`` and the preset imply.
     method : str
         ``"reml"`` or ``"ml"``.
+    preset : str, optional
+        Another program whose defaults to take.
 
     Returns
     -------
@@ -78,15 +110,13 @@ def inference_pair(
         If the pair is not in the table of legal pairs, or Kenward-Roger is asked for
         with maximum likelihood.
     """
+    defaults: dict[str, str] = {}
+    if preset is not None:
+        defaults = PRESETS[check_option(preset, Preset, name="preset")]
     if vcov is not None:
         check_option(vcov, VcovMethod, name="vcov")
     if df is None:
-        adjusted = vcov in LEGAL_VCOV["kenward-roger"]
-        df = "kenward-roger" if method == "reml" else "satterthwaite"
-        if vcov == "model" and df == "kenward-roger":
-            df = "satterthwaite"
-        elif adjusted:
-            df = "kenward-roger"
+        df = _default_df(vcov, method, defaults.get("df", "kenward-roger"))
     check_option(df, DfMethod, name="df")
     if df == "kenward-roger" and method != "reml":
         raise ModelError(
@@ -99,4 +129,12 @@ def inference_pair(
             f"vcov: '{vcov}' does not go with df='{df}'. With it, choose one of"
             f" {', '.join(legal)}."
         )
-    return df, (vcov or legal[0])  # type: ignore[return-value]
+    return df, (vcov or defaults.get(df, legal[0]))  # type: ignore[return-value]
+
+
+def _default_df(vcov: str | None, method: str, usual: str) -> str:
+    if vcov in LEGAL_VCOV["kenward-roger"]:
+        return "kenward-roger"
+    if vcov is not None or method != "reml":
+        return "satterthwaite"
+    return usual

@@ -165,7 +165,9 @@ def test_incomplete_rows_are_counted_by_reason() -> None:
     gaps = data.copy()
     gaps.loc[[3, 7], "change"] = np.nan
     gaps.loc[[7, 9, 11], "base"] = np.nan
-    fit = _fit(gaps)
+    with pytest.raises(ModelError, match=r"miss base in 2 \(first of subject P\d+"):
+        _fit(gaps)
+    fit = _fit(gaps, missing="exclude")
     assert fit.excluded == {"change is missing": 2, "base is missing": 2}
     assert fit.n_excluded == 4
     assert fit.n_records == full.n_records - 4
@@ -215,7 +217,7 @@ def test_a_visit_nobody_has_is_a_gap_under_ar1() -> None:
     data = make_trial(visits=(1, 2, 8))
     with_gap = _fit(data, covariance="ar1", levels={"week": [1, 2, 4, 8]})
     rho = with_gap.theta[1]
-    assert with_gap.sigma[1, 2] == pytest.approx(with_gap.theta[0] * rho**2)
+    assert with_gap.sigma[0, 1, 2] == pytest.approx(with_gap.theta[0] * rho**2)
     assert with_gap.visits == (1, 2, 8)
     assert _fit(data, covariance="ar1").loglik != pytest.approx(with_gap.loglik)
 
@@ -306,11 +308,30 @@ def test_asymptotic_is_normal() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"covariance": "usn"}, "covariance: 'usn' is not known. Choose one of us, cs"),
+        (
+            {"covariance": "usn"},
+            "covariance: 'usn' is not known. Choose one of us, toeph",
+        ),
         ({"covariance": []}, "covariance: the list is empty"),
         ({"method": "REML"}, "method: 'REML' is not known. Choose one of reml, ml"),
         ({"df": "kr"}, "df: 'kr' is not known"),
-        ({"vcov": "cr0"}, "vcov: 'cr0' is not known"),
+        ({"vcov": "cr1"}, "vcov: 'cr1' is not known"),
+        ({"df": "kenward-roger", "vcov": "cr0"}, "does not go with"),
+        ({"preset": "sas"}, "preset: 'sas' is not known"),
+        ({"missing": "drop"}, "missing: 'drop' is not known"),
+        ({"covariance": "sp_exp"}, "'sp_exp' measures distances, so give coordinates="),
+        ({"coordinates": "week"}, "only covariance 'sp_exp' uses them"),
+        ({"covariance": "sp_exp", "coordinates": "day"}, "no column 'day'"),
+        ({"covariance": "sp_exp", "coordinates": "arm"}, "must be a column of numbers"),
+        ({"group": "sex"}, "no column 'sex'"),
+        (
+            {"group": "week"},
+            r"\d+ subjects change their week .*first: P000",
+        ),
+        ({"weights": "heavy"}, "no column 'heavy'"),
+        ({"weights": "arm"}, "'arm' must be a column of numbers"),
+        ({"constrained": "base"}, "constrained: 'base' must be a factor"),
+        ({"constrained": "site"}, "constrained: 'site' must be a factor"),
         ({"method": "ml", "df": "kenward-roger"}, "defined for REML only"),
         ({"method": "ml", "vcov": "kenward-roger"}, "defined for REML only"),
         ({"df": "satterthwaite", "vcov": "kenward-roger"}, "does not go with"),

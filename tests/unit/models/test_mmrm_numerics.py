@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,35 +11,46 @@ import pytest
 
 from outcomes.models import contrasts, emmeans, fit_mmrm, joint_test
 from outcomes.models.design import alias_columns
+from outcomes.models.inference import evaluate_rows
 from outcomes.models.mmrm import kenward_roger, satterthwaite
 from outcomes.models.mmrm.covariance import STRUCTURES
-from outcomes.models.mmrm.likelihood import Problem, differentiate, evaluate
+from outcomes.models.mmrm.likelihood import differentiate, evaluate
 from outcomes.models.mmrm.patterns import PatternData, compress, group_patterns
-from outcomes.models.mmrm.prepare import Prepared, pose, prepare
 from outcomes.models.mmrm.results import MmrmFit
 from unit.models.trials import make_trial
 
 FORMULA = "change ~ base*week + arm*week + site"
+PLAIN = {name: {} for name in STRUCTURES if name != "sp_exp"}
+# Every structure, then groups, weights, coordinates and all of them together.
+KINDS: dict[str, dict[str, Any]] = {
+    **PLAIN,
+    "sp_exp": {"coordinates": "week_number"},
+    "us by arm": {"covariance": "us", "group": "arm"},
+    "adh by arm": {"covariance": "adh", "group": "arm"},
+    "us weighted": {"covariance": "us", "weights": "weight"},
+    "sp_exp individual": {"covariance": "sp_exp", "coordinates": "day"},
+    "sp_exp in two dimensions": {
+        "covariance": "sp_exp",
+        "coordinates": ["day", "hour"],
+        "group": "arm",
+        "weights": "weight",
+    },
+}
 
 
-def _fit(covariance: str, **options: Any) -> MmrmFit:
-    return fit_mmrm(
-        FORMULA,
-        make_trial(),
-        subject="subject",
-        visit="week",
-        covariance=covariance,
-        **options,
-    )
+def _data() -> pd.DataFrame:
+    data = make_trial()
+    rng = np.random.default_rng(8)
+    data["week_number"] = data["week"].to_numpy(dtype=float)
+    data["day"] = 7 * data["week_number"] + rng.integers(-2, 3, len(data))
+    data["hour"] = rng.uniform(0, 24, len(data))
+    data["weight"] = rng.uniform(0.4, 2.5, len(data))
+    return data
 
 
-def _problem(fit: MmrmFit, *, reml: bool) -> tuple[Prepared, Problem]:
-    frame = fit.design.frame
-    subjects = pd.factorize(frame["subject"])[0]
-    visits = frame["week"].cat.codes.to_numpy(dtype=np.intp)
-    ready = prepare(fit.design, subjects, visits, len(fit.visits))
-    structure = STRUCTURES[fit.structure]
-    return ready, pose(ready, structure, np.arange(4.0), reml=reml)
+def _fit(kind: str, **options: Any) -> MmrmFit:
+    options = {"covariance": kind, **KINDS[kind], **options}
+    return fit_mmrm(FORMULA, _data(), subject="subject", visit="week", **options)
 
 
 class _BruteForce:
@@ -46,17 +58,47 @@ class _BruteForce:
 
     def __init__(self, fit: MmrmFit) -> None:
         frame = fit.design.frame
+        self.structure = STRUCTURES[fit.structure]
         self.X, self.y = fit.design.X, fit.design.y
-        self.visit = frame["week"].cat.codes.to_numpy()
+        self.weight = frame[fit.weights] if fit.weights else np.ones(len(frame))
+        visit = frame["week"].cat.codes.to_numpy(dtype=float)[:, None]
+        self.place = frame[list(fit.coordinates)] if fit.coordinates else visit
+        self.place = np.asarray(self.place, dtype=float)
+        self.visit = visit[:, 0].astype(int)
+        group = frame[fit.group] if fit.group else np.zeros(len(frame))
+        self.group = np.searchsorted(np.unique(group), group)
+        self.n_groups = len(np.unique(group))
         self.rows = [
             np.flatnonzero(frame["subject"] == s) for s in frame["subject"].unique()
         ]
 
-    def deviance(self, sigma: np.ndarray, *, reml: bool) -> float:
+    def matrices(self, theta: np.ndarray) -> Any:
+        """Rows, weighted covariance of one subject and its derivatives, in turn."""
+        m = len(theta) // self.n_groups
+        for rows in self.rows:
+            g = self.group[rows[0]]
+            mine = theta[g * m : (g + 1) * m]
+            at = np.arange(len(rows))
+            place = self.place[rows]
+            if not self.structure.spatial:
+                at, place = self.visit[rows], np.arange(4.0)[:, None]
+            apart = np.linalg.norm(place[:, None] - place[None], axis=2)
+            root = 1 / np.sqrt(np.asarray(self.weight)[rows])
+            scale = np.outer(root, root)
+            V = self.structure.sigma(mine, apart)[np.ix_(at, at)] * scale
+            first = np.zeros((len(theta), *V.shape))
+            second = np.zeros((len(theta), len(theta), *V.shape))
+            own = slice(g * m, (g + 1) * m)
+            pick = np.ix_(range(m), at, at)
+            first[own] = self.structure.first(mine, apart)[pick] * scale
+            pick = np.ix_(range(m), range(m), at, at)
+            second[own, own] = self.structure.second(mine, apart)[pick] * scale
+            yield rows, V, first, second
+
+    def deviance(self, theta: np.ndarray, *, reml: bool) -> float:
         n, p = self.X.shape
         A, b, c, logdet = np.zeros((p, p)), np.zeros(p), 0.0, 0.0
-        for rows in self.rows:
-            V = sigma[np.ix_(self.visit[rows], self.visit[rows])]
+        for rows, V, _, _ in self.matrices(theta):
             W = np.linalg.inv(V)
             X, y = self.X[rows], self.y[rows]
             A, b, c = A + X.T @ W @ X, b + X.T @ W @ y, c + y @ W @ y
@@ -66,38 +108,38 @@ class _BruteForce:
         restricted = np.linalg.slogdet(A)[1] if reml else 0.0
         return float(constant + logdet + restricted + rest)
 
-    def pieces(self, sigma: np.ndarray, first: np.ndarray, second: np.ndarray) -> Any:
+    def pieces(self, theta: np.ndarray) -> Any:
         """Phi and P, Q, R of Kenward and Roger (1997)."""
-        p, m = self.X.shape[1], len(first)
+        p, m = self.X.shape[1], len(theta)
         A = np.zeros((p, p))
         P = np.zeros((m, p, p))
         Q, R = np.zeros((m, m, p, p)), np.zeros((m, m, p, p))
-        for rows in self.rows:
-            at = np.ix_(self.visit[rows], self.visit[rows])
-            W, X = np.linalg.inv(sigma[at]), self.X[rows]
+        for rows, V, first, second in self.matrices(theta):
+            W, X = np.linalg.inv(V), self.X[rows]
             A += X.T @ W @ X
             for h in range(m):
-                P[h] -= X.T @ W @ first[h][at] @ W @ X
+                P[h] -= X.T @ W @ first[h] @ W @ X
                 for j in range(m):
-                    Q[h, j] += X.T @ W @ first[h][at] @ W @ first[j][at] @ W @ X
-                    R[h, j] += X.T @ W @ second[h, j][at] @ W @ X
+                    Q[h, j] += X.T @ W @ first[h] @ W @ first[j] @ W @ X
+                    R[h, j] += X.T @ W @ second[h, j] @ W @ X
         return np.linalg.inv(A), P, Q, R
 
 
-@pytest.mark.parametrize("covariance", STRUCTURES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["reml", "ml"])
-def test_log_likelihood_is_the_textbook_sum(covariance: str, method: str) -> None:
-    fit = _fit(covariance, method=method)
-    slow = _BruteForce(fit).deviance(fit.sigma, reml=method == "reml")
+def test_log_likelihood_is_the_textbook_sum(kind: str, method: str) -> None:
+    fit = _fit(kind, method=method)
+    assert fit.convergence.converged
+    slow = _BruteForce(fit).deviance(fit.theta, reml=method == "reml")
     assert -2 * fit.loglik == pytest.approx(slow, abs=1e-8)
 
 
-@pytest.mark.parametrize("covariance", STRUCTURES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reml", [True, False])
-def test_gradient_and_hessian_are_the_derivatives(covariance: str, reml: bool) -> None:
-    fit = _fit(covariance)
-    _, problem = _problem(fit, reml=reml)
-    scale = problem.structure.scale(fit.theta, problem.positions)
+def test_gradient_and_hessian_are_the_derivatives(kind: str, reml: bool) -> None:
+    fit = _fit(kind)
+    problem = replace(fit.problem, reml=reml)
+    scale = problem.scale(fit.theta)
     rng = np.random.default_rng(3)
     theta = fit.theta + 0.05 * scale * rng.standard_normal(len(scale))
     at = evaluate(theta, problem)
@@ -128,40 +170,11 @@ def test_gradient_and_hessian_are_the_derivatives(covariance: str, reml: bool) -
         )
 
 
-@pytest.mark.parametrize("covariance", STRUCTURES)
-def test_structure_derivatives_are_those_of_sigma(covariance: str) -> None:
-    fit = _fit(covariance)
-    structure = STRUCTURES[covariance]
-    positions = np.array([0.0, 1.0, 3.0, 4.0])  # a visit nobody attended in between
-    first = structure.first(fit.theta, positions)
-    second = structure.second(fit.theta, positions)
-    scale = structure.scale(fit.theta, positions)
-    for h in range(len(fit.theta)):
-        step = np.zeros_like(fit.theta)
-        step[h] = 1e-6 * scale[h]
-        up, down = fit.theta + step, fit.theta - step
-        slope = structure.sigma(up, positions) - structure.sigma(down, positions)
-        np.testing.assert_allclose(
-            first[h], slope / (2 * step[h]), rtol=1e-6, atol=1e-7
-        )
-        bend = structure.first(up, positions) - structure.first(down, positions)
-        np.testing.assert_allclose(
-            second[h], bend / (2 * step[h]), rtol=1e-6, atol=1e-6
-        )
-    assert structure.linear == (not np.any(second))
-
-
-@pytest.mark.parametrize("covariance", STRUCTURES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("vcov", ["kenward-roger", "kenward-roger-linear"])
-def test_kenward_roger_is_the_sum_over_subjects(covariance: str, vcov: str) -> None:
-    fit = _fit(covariance, vcov=vcov)
-    structure = STRUCTURES[covariance]
-    positions = np.arange(4.0)
-    Phi, P, Q, R = _BruteForce(fit).pieces(
-        fit.sigma,
-        structure.first(fit.theta, positions),
-        structure.second(fit.theta, positions),
-    )
+def test_kenward_roger_is_the_sum_over_subjects(kind: str, vcov: str) -> None:
+    fit = _fit(kind, vcov=vcov)
+    Phi, P, Q, R = _BruteForce(fit).pieces(fit.theta)
     w = fit.cov_theta
     inner = np.einsum("hj,hjab->ab", w, Q)
     inner -= np.einsum("hj,hab,bc,jcd->ad", w, P, Phi, P)
@@ -191,6 +204,105 @@ def test_kenward_roger_is_the_sum_over_subjects(covariance: str, vcov: str) -> N
         cov_theta=fit.cov_theta,
     )
     assert found == pytest.approx((statistic, df), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    "kind", ["us", "toep", "csh", "cs", "ad", "sp_exp", "sp_exp individual"]
+)
+def test_kenward_roger_in_the_free_parameters_by_differences(kind: str) -> None:
+    # The R term from second differences of Sigma and the covariance of the parameters
+    # from a numerical Jacobian: nothing of the analytic transformation is used.
+    fit = _fit(kind, vcov="kenward-roger-mmrm")
+    linear = _fit(kind, vcov="kenward-roger-linear")
+    slow = _BruteForce(fit)
+    structure = STRUCTURES[fit.structure]
+    K = 4
+    apart = np.abs(np.arange(K)[:, None] - np.arange(K)).astype(float)
+    thetas = np.split(fit.theta, slow.n_groups)
+    eta = np.concatenate([structure.to_free(own, apart) for own in thetas])
+
+    def natural(free: np.ndarray) -> np.ndarray:
+        parts = np.split(free, slow.n_groups)
+        return np.concatenate([structure.from_free(own, apart) for own in parts])
+
+    steps = 1e-4 * np.eye(len(eta))
+    J = np.array([(natural(eta + s) - natural(eta - s)) / 2e-4 for s in steps]).T
+    w = np.linalg.inv(J) @ fit.cov_theta @ np.linalg.inv(J).T
+    Phi = fit.cov_model
+    R = np.zeros_like(Phi)
+    covariances: dict[tuple[int, int], list[np.ndarray]] = {}
+    for a, one in enumerate(steps):
+        for b, other in enumerate(steps):
+            moved = [one + other, one - other, other - one, -one - other]
+            covariances[a, b] = [
+                [V for _, V, _, _ in slow.matrices(natural(eta + move))]
+                for move in moved
+            ]
+    for i, (rows, V, _, _) in enumerate(slow.matrices(fit.theta)):
+        bent = sum(
+            w[a, b] * (V4[0][i] - V4[1][i] - V4[2][i] + V4[3][i]) / 4e-8
+            for (a, b), V4 in covariances.items()
+        )
+        U = np.linalg.solve(V, slow.X[rows])
+        R += U.T @ bent @ U
+    expected = linear.cov_inference - 0.5 * Phi @ R @ Phi
+    size = np.sqrt(np.outer(np.diag(Phi), np.diag(Phi)))
+    np.testing.assert_allclose(fit.cov_inference / size, expected / size, atol=2e-6)
+    # As large a difference as there is to see
+    assert np.max(np.abs(fit.cov_inference - linear.cov_inference) / size) > 2e-4
+
+
+def test_individual_coordinates_give_what_shared_ones_do() -> None:
+    data = _data()
+    shared = _fit("sp_exp")
+    # One subject elsewhere makes all distances individual; its weight is next to none.
+    data.loc[data["subject"] == data["subject"].iloc[0], "week_number"] *= 1.0 + 1e-12
+    alone = fit_mmrm(
+        FORMULA,
+        data,
+        subject="subject",
+        visit="week",
+        covariance="sp_exp",
+        coordinates="week_number",
+    )
+    assert not shared.problem.parts[0].individual
+    assert alone.problem.parts[0].individual
+    assert alone.loglik == pytest.approx(shared.loglik, abs=1e-9)
+    np.testing.assert_allclose(alone.theta, shared.theta, rtol=1e-9)
+    np.testing.assert_allclose(alone.cov_theta, shared.cov_theta, rtol=1e-8)
+    np.testing.assert_allclose(alone.cov_inference, shared.cov_inference, rtol=1e-9)
+
+
+@pytest.mark.parametrize("vcov", ["cr0", "cr2", "cr3"])
+@pytest.mark.parametrize("kind", ["us", "adh by arm", "sp_exp in two dimensions"])
+def test_sandwich_is_the_sum_over_subjects(kind: str, vcov: str) -> None:
+    fit = _fit(kind, df="satterthwaite", vcov=vcov)
+    slow = _BruteForce(fit)
+    X, n = slow.X, len(slow.y)
+    whole = np.zeros((n, n))  # block diagonal C with C C' = V^-1, C lower
+    for rows, V, _, _ in slow.matrices(fit.theta):
+        whole[np.ix_(rows, rows)] = np.linalg.cholesky(np.linalg.inv(V))
+    x, e = whole.T @ X, whole.T @ (slow.y - X @ fit.beta)
+    Phi = np.linalg.inv(x.T @ x)
+    left = np.eye(n) - x @ Phi @ x.T
+    meat = np.zeros_like(Phi)
+    g = []
+    row = np.zeros(len(Phi))
+    row[[3, -1]] = 1.0, -2.0
+    for rows in slow.rows:
+        values, vectors = np.linalg.eigh(left[np.ix_(rows, rows)])
+        power = {"cr0": 0.0, "cr2": -0.5, "cr3": -1.0}[vcov]
+        A = (vectors * values**power) @ vectors.T
+        score = x[rows].T @ A @ e[rows]
+        meat += np.outer(score, score)
+        g.append(left[:, rows] @ A @ x[rows] @ Phi @ row)
+    size = np.sqrt(np.outer(np.diag(Phi), np.diag(Phi)))
+    np.testing.assert_allclose(
+        fit.cov_inference / size, Phi @ meat @ Phi / size, atol=1e-9
+    )
+    G = np.array(g) @ np.array(g).T
+    df = evaluate_rows(fit, row[None]).df[0]
+    assert df == pytest.approx(np.trace(G) ** 2 / np.sum(G**2), rel=1e-9)
 
 
 def test_one_row_kenward_roger_df_are_satterthwaites() -> None:
@@ -285,7 +397,9 @@ def test_patterns_count_every_subject_once() -> None:
     visits = np.searchsorted([1, 2, 4, 8], data["week"].to_numpy())
     subjects = pd.factorize(data["subject"])[0]
     Z = np.column_stack([np.ones(len(data)), data["base"], data["change"]])
-    grouped: PatternData = group_patterns(Z, subjects, visits, 4)
+    grouped: PatternData = group_patterns(
+        Z, subjects, visits, distance=np.zeros((4, 4))
+    )
     assert grouped.counts.sum() == data["subject"].nunique()
     assert grouped.n_records == len(data)
     assert len(grouped.Z) < data["subject"].nunique() / 2

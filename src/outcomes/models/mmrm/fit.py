@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Design, build_design, declared_order
+from outcomes.models.design import Design, build_design
 from outcomes.models.formula import parse_formula
-from outcomes.models.mmrm.covariance import STRUCTURES, Structure
-from outcomes.models.mmrm.kenward_roger import adjusted_covariance
+from outcomes.models.mmrm.covariance import STRUCTURES
+from outcomes.models.mmrm.kenward_roger import Curvature, adjusted_covariance
 from outcomes.models.mmrm.likelihood import Problem
 from outcomes.models.mmrm.optimise import Optimum, maximise
 from outcomes.models.mmrm.prepare import Prepared, check_structure, pose, prepare
+from outcomes.models.mmrm.records import Records, read_records
 from outcomes.models.mmrm.results import Convergence, LadderStep, MmrmFit
+from outcomes.models.mmrm.sandwich import make_sandwich
 from outcomes.models.options import (
+    SANDWICH,
     Covariance,
     DfMethod,
     FloatArray,
     Method,
+    Missing,
+    Preset,
     VcovMethod,
     check_option,
     inference_pair,
@@ -29,7 +34,11 @@ from outcomes.models.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-OFFENDERS_SHOWN = 3
+CURVATURE: Final[dict[str, Curvature]] = {
+    "kenward-roger": "natural",
+    "kenward-roger-linear": "none",
+    "kenward-roger-mmrm": "free",
+}
 
 
 def fit_mmrm(
@@ -39,16 +48,22 @@ def fit_mmrm(
     subject: str,
     visit: str,
     covariance: Covariance | Sequence[Covariance] = "us",
+    group: str | None = None,
+    weights: str | None = None,
+    coordinates: str | Sequence[str] | None = None,
+    constrained: str | None = None,
     method: Method = "reml",
     df: DfMethod | None = None,
     vcov: VcovMethod | None = None,
+    preset: Preset | None = None,
+    missing: Missing = "error",
     levels: Mapping[str, Sequence[Any]] | None = None,
 ) -> MmrmFit:
     """Fit a mixed model for repeated measures.
 
     The residuals of one subject have a common covariance over visits; there are no
-    random effects. Records with a missing outcome or covariate are left out and
-    counted; a subject contributes the visits it has.
+    random effects. Records with a missing outcome are left out and counted; a subject
+    contributes the visits it has.
 
     Parameters
     ----------
@@ -65,17 +80,36 @@ def fit_mmrm(
     visit : str
         Column of the visits: numeric, an ordered Categorical or listed in ``levels``.
     covariance : str or sequence of str
-        ``"us"`` unstructured, ``"cs"`` compound symmetry, ``"ar1"`` first-order
-        autoregressive over the places in the visit order. A sequence is a ladder:
-        the next is tried where one cannot be fitted; `MmrmFit.convergence` says so.
+        ``us`` unstructured; ``toeph toep`` Toeplitz; ``ar1h ar1`` first-order
+        autoregressive; ``csh cs`` compound symmetry; ``adh ad`` first-order
+        ante-dependence, each with a variance for each visit or one for all;
+        ``sp_exp`` exponential in the distance between coordinates. A sequence is a
+        ladder: the next is tried where one cannot be fitted; `MmrmFit.convergence`
+        says so.
+    group : str, optional
+        Column, constant within subjects; each of its levels has its own covariance.
+    weights : str, optional
+        Column of positive weights: a residual has its variance divided by them.
+    coordinates : str or sequence of str, optional
+        Columns of numbers between which ``sp_exp`` measures (Euclidean) distance.
+    constrained : str, optional
+        Factor, the arm as a rule, whose levels share their mean at the first visit:
+        constrained longitudinal data analysis of an outcome that includes baseline.
     method : str
         ``"reml"`` or ``"ml"``.
     df : str, optional
         ``"kenward-roger"`` (default with REML), ``"satterthwaite"`` (default with ML),
-        ``"residual"`` or ``"asymptotic"``.
+        ``"between-within"``, ``"residual"`` or ``"asymptotic"``.
     vcov : str, optional
-        ``"model"``, ``"kenward-roger"`` (SAS ``ddfm=kr``) or ``"kenward-roger-linear"``
-        (SAS ``ddfm=kr(linear)``). Default: what ``df`` implies.
+        ``"kenward-roger"`` (SAS ``ddfm=kr``), ``"kenward-roger-linear"`` (SAS
+        ``ddfm=kr(linear)``), ``"kenward-roger-mmrm"`` (R mmrm ``"Kenward-Roger"``),
+        ``"model"``, or a sandwich over subjects, ``"cr0"``, ``"cr2"`` or ``"cr3"``.
+        Default: what ``df`` implies.
+    preset : str, optional
+        ``"sas_proc_mixed"`` or ``"r_mmrm"``: what ``df`` and ``vcov`` default to.
+    missing : str
+        Records that have an outcome and miss something else are an ``"error"``, or
+        ``"exclude"`` leaves them out and counts them.
     levels : mapping, optional
         Order of the levels of columns, ``{"AVISIT": ["WEEK3", "WEEK12"]}``.
 
@@ -105,22 +139,55 @@ def fit_mmrm(
     >>> tidy(fit)                                               # doctest: +SKIP
     """
     ladder = _ladder(covariance)
+    places = _coordinates(coordinates, ladder)
     check_option(method, Method, name="method")
-    df_method, vcov_method = inference_pair(df, vcov, method=method)
-    design, prepared, visits, positions = _read(
-        formula, data, subject, visit, dict(levels or {})
+    check_option(missing, Missing, name="missing")
+    df_method, vcov_method = inference_pair(df, vcov, method=method, preset=preset)
+    levels = dict(levels or {})
+    if data.empty:
+        raise ModelError("data has no rows.")
+    _check_visit(data, visit, levels)
+    design = build_design(
+        parse_formula(formula, map(str, data.columns)),
+        data,
+        keys=(subject, visit, *(name for name in (group, weights) if name), *places),
+        factors=(visit,),
+        levels=levels,
+        constrained=None if constrained is None else (constrained, visit),
+        missing=missing,
     )
-    steps, problem, optimum = _climb_down(
-        ladder, prepared, positions, visits, reml=method == "reml"
+    records = read_records(
+        data,
+        design,
+        subject=subject,
+        visit=visit,
+        group=group,
+        weights=weights,
+        coordinates=places,
+        levels=levels,
+    )
+    steps, prepared, problem, optimum = _climb_down(
+        ladder, design, records, reml=method == "reml"
     )
     at = optimum.evaluation
     cov_theta = _inverse_information(optimum)
-    adjusted = _inference_covariance(vcov_method, problem, optimum, cov_theta)
     back = np.asarray(np.linalg.inv(prepared.R), dtype=np.float64)
+    sandwich = None
+    if vcov_method in SANDWICH:
+        sandwich = make_sandwich(
+            vcov_method, design, records, prepared, problem, optimum, subject
+        )
+        used = sandwich.covariance
+    else:
+        used = _inference_covariance(vcov_method, problem, optimum, cov_theta)
     return MmrmFit(
         formula=str(design.formula),
         subject=subject,
         visit=visit,
+        group=group,
+        weights=weights,
+        coordinates=places,
+        constrained=constrained,
         structure=steps[-1].covariance,
         method=method,
         df_method=df_method,
@@ -130,51 +197,60 @@ def fit_mmrm(
         undetermined=prepared.undetermined,
         beta=prepared.ols + back @ at.beta,
         cov_model=_congruent(back, at.Phi),
-        cov_inference=_congruent(back, adjusted),
+        cov_inference=_congruent(back, used),
         jacobian=_congruent(back, optimum.derivatives.jacobian),
         theta=optimum.theta,
-        theta_names=problem.structure.names([str(value) for value in visits]),
+        theta_names=_theta_names(problem, records),
         cov_theta=cov_theta,
-        sigma=problem.structure.sigma(optimum.theta, positions),
-        visits=visits,
+        sigma=_sigma(problem, optimum.theta),
+        visits=records.visits,
+        groups=records.groups if group is not None else (),
         loglik=-0.5 * at.deviance,
-        n_subjects=prepared.n_subjects,
-        n_records=prepared.data.n_records,
+        n_subjects=records.n_subjects,
+        n_records=prepared.n_records,
         n_excluded=sum(design.excluded.values()),
         excluded=design.excluded,
         convergence=_convergence(optimum, steps, design, prepared.aliased),
+        records=records,
+        problem=problem,
+        origin=prepared.ols,
+        to_columns=back,
+        sandwich=sandwich,
     )
 
 
-def _read(
-    formula: str,
-    data: pd.DataFrame,
-    subject: str,
-    visit: str,
-    levels: dict[str, Sequence[Any]],
-) -> tuple[Design, Prepared, tuple[Any, ...], FloatArray]:
-    """Check the input and bring it to arrays; also the visits and their places."""
-    import pandas as pd
+def _coordinates(
+    given: str | Sequence[str] | None, ladder: Sequence[str]
+) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given or ())
+    if names and "sp_exp" not in ladder:
+        raise ModelError("coordinates: only covariance 'sp_exp' uses them; leave out.")
+    if "sp_exp" in ladder and not names:
+        raise ModelError(
+            "covariance: 'sp_exp' measures distances, so give coordinates=, a column of"
+            " days for example."
+        )
+    return names
 
-    if data.empty:
-        raise ModelError("data has no rows.")
-    parsed = parse_formula(formula, map(str, data.columns))
-    _check_visit(data, visit, levels)
-    design = build_design(
-        parsed, data, keys=(subject, visit), factors=(visit,), levels=levels
+
+def _theta_names(problem: Problem, records: Records) -> tuple[str, ...]:
+    visits = [str(value) for value in records.visits]
+    names: list[str] = []
+    for group, part in zip(records.groups, problem.parts, strict=True):
+        prefix = f"{group}: " if records.group_name else ""
+        own = problem.structure.names(visits, part.distance)
+        names += [prefix + name for name in own]
+    return tuple(names)
+
+
+def _sigma(problem: Problem, theta: FloatArray) -> FloatArray:
+    apart = np.array([[0.0, 1.0], [1.0, 0.0]])
+    return np.stack(
+        [
+            problem.structure.sigma(own, apart if part.individual else part.distance)
+            for own, part in zip(problem.by_part(theta), problem.parts, strict=True)
+        ]
     )
-    frame = design.frame
-    _check_duplicates(frame, subject, visit)
-    visits = tuple(frame[visit].cat.categories)
-    order = declared_order(data[visit], visit, levels)
-    prepared = prepare(
-        design,
-        pd.factorize(frame[subject])[0].astype(np.intp),
-        frame[visit].cat.codes.to_numpy().astype(np.intp),
-        len(visits),
-    )
-    positions = np.array([order.index(value) for value in visits], dtype=float)
-    return design, prepared, visits, positions
 
 
 def _congruent(to_columns: FloatArray, matrix: FloatArray) -> FloatArray:
@@ -214,54 +290,39 @@ def _check_visit(
         )
 
 
-def _check_duplicates(frame: pd.DataFrame, subject: str, visit: str) -> None:
-    repeated = frame.duplicated([subject, visit], keep=False)
-    if not repeated.any():
-        return
-    pairs = frame.loc[repeated, [subject, visit]].drop_duplicates()
-    shown = ", ".join(
-        f"{who} at {when}"
-        for who, when in pairs.head(OFFENDERS_SHOWN).itertuples(index=False)
-    )
-    raise ModelError(
-        f"{len(pairs)} pairs of {subject} and {visit} have more than one record (first:"
-        f" {shown}). Keep one record per subject and visit."
-    )
-
-
 def _climb_down(
-    ladder: Sequence[str],
-    prepared: Prepared,
-    positions: FloatArray,
-    visits: Sequence[Any],
-    *,
-    reml: bool,
-) -> tuple[tuple[LadderStep, ...], Problem, Optimum]:
+    ladder: Sequence[str], design: Design, records: Records, *, reml: bool
+) -> tuple[tuple[LadderStep, ...], Prepared, Problem, Optimum]:
     """Try the structures in turn; the steps taken, that of the returned fit last."""
     steps: list[LadderStep] = []
-    fitted: list[tuple[LadderStep, Problem, Optimum]] = []
+    fitted: list[tuple[LadderStep, Prepared, Problem, Optimum]] = []
+    prepared: dict[bool, Prepared] = {}
     for name in ladder:
         # With one visit every structure is the same single variance.
-        structure = STRUCTURES[name if len(visits) > 1 else "us"]
-        refused = check_structure(prepared, structure, visits)
+        structure = STRUCTURES[name if len(records.visits) > 1 else "us"]
+        spatial = structure.spatial
+        if spatial not in prepared:
+            prepared[spatial] = prepare(design, records, spatial=spatial)
+        own = prepared[spatial]
+        refused = check_structure(own, structure, records)
         optimum = None
         if not refused:
-            problem = pose(prepared, structure, positions, reml=reml)
-            optimum = _solve(prepared, problem)
+            problem = pose(own, structure, reml=reml)
+            optimum = _solve(own, problem)
             refused = "the likelihood cannot be evaluated"
         if optimum is None:
             steps.append(LadderStep(name, False, refused))
             continue
         step = LadderStep(name, not optimum.message, optimum.message)
-        fitted.append((step, problem, optimum))
+        fitted.append((step, own, problem, optimum))
         if step.converged:
             break
         steps.append(step)
     if not fitted:
         raise ModelError(_no_structure(steps))
-    step, problem, optimum = fitted[-1]
+    step, own, problem, optimum = fitted[-1]
     others = [other for other in steps if other is not step]
-    return (*others, step), problem, optimum
+    return (*others, step), own, problem, optimum
 
 
 def _no_structure(steps: Sequence[LadderStep]) -> str:
@@ -274,12 +335,11 @@ def _no_structure(steps: Sequence[LadderStep]) -> str:
 
 def _solve(prepared: Prepared, problem: Problem) -> Optimum | None:
     """Maximise from the empirical covariance, then from independence if need be."""
-    structure: Structure = problem.structure
-    optimum = maximise(structure.start(prepared.S, problem.positions), problem)
+    optimum = maximise(problem.start(prepared.S), problem)
     if optimum is not None and not optimum.message:
         return optimum
-    diagonal = np.diag(np.diagonal(prepared.S))
-    again = maximise(structure.start(diagonal, problem.positions), problem)
+    diagonal = prepared.S * np.eye(prepared.S.shape[-1])
+    again = maximise(problem.start(diagonal), problem)
     if again is None:
         return optimum
     if optimum is None or not again.message:
@@ -306,18 +366,7 @@ def _inference_covariance(
         return at.Phi
     if not np.all(np.isfinite(cov_theta)):  # unknown, not unadjusted
         return np.full_like(at.Phi, np.nan)
-    structure = problem.structure
-    curved = vcov == "kenward-roger" and not structure.linear
-    return adjusted_covariance(
-        Phi=at.Phi,
-        jacobian=optimum.derivatives.jacobian,
-        cov_theta=cov_theta,
-        first=structure.first(optimum.theta, problem.positions),
-        second=structure.second(optimum.theta, problem.positions) if curved else None,
-        W=at.W,
-        U=at.U[:, :, :-1],
-        pattern=problem.data.pattern,
-    )
+    return adjusted_covariance(problem, optimum, cov_theta, CURVATURE[vcov])
 
 
 def _convergence(

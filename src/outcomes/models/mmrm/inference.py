@@ -10,7 +10,7 @@ from outcomes.models.inference import (
     evaluate_jointly,
     evaluate_rows,
 )
-from outcomes.models.mmrm import kenward_roger, satterthwaite
+from outcomes.models.mmrm import between_within, kenward_roger, satterthwaite
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.options import FloatArray
 
@@ -20,6 +20,15 @@ def _row_df(fit: MmrmFit, L: FloatArray) -> FloatArray:
         return np.full(len(L), np.inf)
     if fit.df_method == "residual":
         return np.full(len(L), float(fit.n_records - len(fit.beta)))
+    if fit.df_method == "between-within":
+        return between_within.row_df(
+            L,
+            X=fit.design.X[:, ~fit.aliased_mask],
+            columns=fit.estimated_terms,
+            subject=fit.records.subject,
+        )
+    if fit.sandwich is not None:
+        return fit.sandwich.row_df(L @ fit.to_columns)
     # One row: Kenward-Roger's degrees of freedom are Satterthwaite's.
     return satterthwaite.row_df(
         L, cov_beta=fit.cov_model, jacobian=fit.jacobian, cov_theta=fit.cov_theta
@@ -36,9 +45,12 @@ def _(fit: MmrmFit, L: FloatArray) -> RowInference:
 
 @evaluate_jointly.register
 def _(fit: MmrmFit, L: FloatArray) -> JointTest:
+    needs_theta = fit.sandwich is None and fit.df_method in (
+        "kenward-roger",
+        "satterthwaite",
+    )
     if not np.all(np.isfinite(fit.cov_inference)) or (
-        fit.df_method in ("kenward-roger", "satterthwaite")
-        and not np.all(np.isfinite(fit.cov_theta))
+        needs_theta and not np.all(np.isfinite(fit.cov_theta))
     ):
         return JointTest(
             np.nan, len(L), np.nan, "the observed information has no inverse"
@@ -58,12 +70,11 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
         statistic, df = satterthwaite.joint(
             L,
             beta=fit.beta,
-            cov_beta=fit.cov_model,
-            jacobian=fit.jacobian,
-            cov_theta=fit.cov_theta,
+            cov_beta=fit.cov_inference,
+            df_of=lambda rows: _row_df(fit, rows),
         )
         return JointTest(statistic, len(L), df)
     difference = L @ fit.beta
     middle = np.linalg.solve(L @ fit.cov_inference @ L.T, difference)
-    df = float(_row_df(fit, L[:1])[0])
+    df = float(_row_df(fit, L).min())
     return JointTest(float(difference @ middle) / len(L), len(L), df)

@@ -12,6 +12,7 @@ import numpy as np
 
 from outcomes.models.mmrm.covariance.structure import Structure
 from outcomes.models.mmrm.patterns import PatternData
+from outcomes.models.mmrm.sums import sum_part
 from outcomes.models.options import FloatArray
 
 
@@ -21,25 +22,45 @@ class Problem:
 
     Attributes
     ----------
-    data : PatternData
-        Rows ``[X y]`` by pattern; the columns of X are orthonormal over all records and
-        y is the ordinary least squares residual, so that no unit of a covariate or of
-        the outcome can spoil the arithmetic.
+    parts : tuple of PatternData
+        Rows ``[X y]`` by pattern, for each group with a covariance of its own; the
+        columns of X are orthonormal over all records and y is the least squares
+        residual, so that no unit of a covariate or of the outcome can spoil the
+        arithmetic.
     structure : Structure
-        Covariance structure.
-    positions : FloatArray, shape (K,)
-        Places of the visits.
+        Covariance structure; theta has its parameters for one group after the other.
     reml : bool
         Restricted likelihood.
     constant : float
         What -2 log likelihood has besides the terms in theta.
     """
 
-    data: PatternData
+    parts: tuple[PatternData, ...]
     structure: Structure
-    positions: FloatArray
     reml: bool
     constant: float
+
+    def by_part(self, theta: FloatArray) -> list[FloatArray]:
+        """Return the parameters of each part."""
+        return np.split(theta, len(self.parts))
+
+    def start(self, S: FloatArray) -> FloatArray:
+        """Parameters from an empirical covariance of each part, (G, K, K)."""
+        return np.concatenate(
+            [
+                self.structure.start(own, part.distance)
+                for own, part in zip(S, self.parts, strict=True)
+            ]
+        )
+
+    def scale(self, theta: FloatArray) -> FloatArray:
+        """Return the size of one unit of each parameter, (m,)."""
+        return np.concatenate(
+            [
+                self.structure.scale(own, part.distance)
+                for own, part in zip(self.by_part(theta), self.parts, strict=True)
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +77,18 @@ class Evaluation:
         Its model-based covariance.
     root : FloatArray, shape (p, p)
         A factor of it, ``Phi = root root'``.
-    W : FloatArray, shape (V, K, K)
-        Inverse covariance per pattern, zero at missing visits.
-    U : FloatArray, shape (N, K, q)
-        ``W Z`` for each row.
+    W : tuple of FloatArray, shape (V, K, K)
+        Inverse covariance per pattern of each part, zero at missing visits.
+    U : tuple of FloatArray, shape (N, K, q)
+        ``W Z`` for each row of each part.
     """
 
     deviance: float
     beta: FloatArray
     Phi: FloatArray
     root: FloatArray
-    W: FloatArray
-    U: FloatArray
+    W: tuple[FloatArray, ...]
+    U: tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +124,14 @@ def invert_patterns(
         ``W``, (V, K, K), and the sum of log determinants over subjects; None where
         Sigma is not positive definite.
     """
-    size = sigma.shape[0]
+    size = sigma.shape[-1]
     present = data.masks.astype(float)
     # A missing visit becomes an independent one with variance 1, taken out again below.
     padded = sigma * present[:, :, None] * present[:, None, :]
     padded[:, np.arange(size), np.arange(size)] += 1.0 - present
     try:
-        np.linalg.cholesky(sigma)
+        if not data.individual:
+            np.linalg.cholesky(sigma)
         roots = np.linalg.cholesky(padded)
     except np.linalg.LinAlgError:
         return None
@@ -125,20 +147,24 @@ def invert_patterns(
 
 def evaluate(theta: FloatArray, problem: Problem) -> Evaluation | None:
     """Evaluate the objective at theta; None where Sigma is not positive definite."""
-    data = problem.data
     if not np.all(np.isfinite(theta)):
         return None
-    sigma = problem.structure.sigma(theta, problem.positions)
-    if not np.all(np.isfinite(sigma)):
-        return None
-    inverted = invert_patterns(sigma, data)
-    if inverted is None:
-        return None
-    W, logdet = inverted
-    q = data.Z.shape[2]
+    q = problem.parts[0].Z.shape[2]
     p = q - 1
-    U = W[data.pattern] @ data.Z
-    A = data.Z.reshape(-1, q).T @ U.reshape(-1, q)
+    deviance = problem.constant
+    A = np.zeros((q, q))
+    inverses, products = [], []
+    for own, part in zip(problem.by_part(theta), problem.parts, strict=True):
+        sigma = problem.structure.sigma(own, part.distance)
+        inverted = invert_patterns(sigma, part) if np.isfinite(sigma).all() else None
+        if inverted is None:
+            return None
+        W, logdet = inverted
+        U = W[part.pattern] @ part.Z
+        A += part.Z.reshape(-1, q).T @ U.reshape(-1, q)
+        deviance += logdet
+        inverses.append(W)
+        products.append(U)
     try:
         root = np.linalg.cholesky(A[:p, :p])
     except np.linalg.LinAlgError:
@@ -146,56 +172,54 @@ def evaluate(theta: FloatArray, problem: Problem) -> Evaluation | None:
     inverse_root = np.linalg.inv(root)
     Phi = inverse_root.T @ inverse_root
     half = inverse_root @ A[:p, p]
-    deviance = problem.constant + logdet + float(A[p, p] - half @ half)
+    deviance += float(A[p, p] - half @ half)
     if problem.reml:
         deviance += 2.0 * float(np.log(np.diagonal(root)).sum())
-    return Evaluation(deviance, inverse_root.T @ half, Phi, inverse_root.T, W, U)
+    return Evaluation(
+        deviance,
+        inverse_root.T @ half,
+        Phi,
+        inverse_root.T,
+        tuple(inverses),
+        tuple(products),
+    )
 
 
 def differentiate(theta: FloatArray, at: Evaluation, problem: Problem) -> Derivatives:
     """Differentiate the objective at an evaluated theta, equations (8) to (10)."""
-    data = problem.data
-    K = data.masks.shape[1]
     p = len(at.beta)
-    first = problem.structure.first(theta, problem.positions)
-    m = len(first)
-    D = first.reshape(m, K * K)
-
-    # E_v = sum_i U_i C U_i' with C = c c' (+ Phi under REML), c = (-beta, 1).
+    # c = (-beta, 1), beside a factor of Phi under REML.
     factor = np.zeros((p + 1, 1 + (p if problem.reml else 0)))
     factor[:p, 0] = -at.beta
     factor[p, 0] = 1.0
     if problem.reml:
         factor[:p, 1:] = at.root
-    Y = at.U @ factor
-    E = np.add.reduceat(Y @ np.swapaxes(Y, 1, 2), data.first, axis=0)
-    weighted = data.counts[:, None, None] * at.W
-    S = (weighted - E).sum(axis=0)
-    gradient = D @ S.ravel()
-
-    # P_h, and P_h c, from one Gram matrix of the rows W_i Z_i.
-    flat = at.U.reshape(len(at.U), -1)
-    gram = (flat.T @ flat).reshape(K, p + 1, K, p + 1).transpose(0, 2, 1, 3)
-    A_h = -(D @ gram.reshape(K * K, -1)).reshape(m, p + 1, p + 1)
+    sums = [
+        sum_part(part, own, problem.structure, W, U, factor)
+        for part, own, W, U in zip(
+            problem.parts, problem.by_part(theta), at.W, at.U, strict=True
+        )
+    ]
+    A_h = np.concatenate([own.A_h for own in sums])
+    m = len(A_h)
     jacobian = -(at.Phi @ A_h[:, :p, :p] @ at.Phi)
     b = A_h[:, :p, :] @ factor[:, 0]
-
-    fisher = _pair(D, at.W, weighted, K)
-    hessian = 2.0 * _pair(D, at.W, E, K) - fisher - 2.0 * b @ at.Phi @ b.T
+    hessian = _block_diagonal([own.hessian for own in sums]) - 2.0 * b @ at.Phi @ b.T
     if problem.reml:
         # tr(Phi P_h Phi P_j) = -tr(dPhi/dh P_j)
-        flat_jacobian = jacobian.reshape(m, -1)
-        hessian += flat_jacobian @ A_h[:, :p, :p].reshape(m, -1).T
-    if not problem.structure.linear:
-        second = problem.structure.second(theta, problem.positions)
-        hessian += np.einsum("hjab,ab->hj", second, S)
-    hessian = (hessian + hessian.T) / 2.0
-    return Derivatives(gradient, hessian, fisher, jacobian)
+        hessian += jacobian.reshape(m, -1) @ A_h[:, :p, :p].reshape(m, -1).T
+    return Derivatives(
+        gradient=np.concatenate([own.gradient for own in sums]),
+        hessian=(hessian + hessian.T) / 2.0,
+        fisher=_block_diagonal([own.fisher for own in sums]),
+        jacobian=jacobian,
+    )
 
 
-def _pair(D: FloatArray, W: FloatArray, E: FloatArray, K: int) -> FloatArray:
-    """``sum_v tr(Sigma_h W_v Sigma_j E_v)`` for all pairs h, j; shape (m, m)."""
-    gram = W.reshape(len(W), -1).T @ E.reshape(len(E), -1)  # over (b c), (d a)
-    gram = gram.reshape(K, K, K, K).transpose(3, 0, 1, 2).reshape(K * K, K * K)
-    out = D @ gram @ D.T
-    return np.asarray((out + out.T) / 2.0)
+def _block_diagonal(blocks: list[FloatArray]) -> FloatArray:
+    m = len(blocks[0])
+    out = np.zeros((m * len(blocks), m * len(blocks)))
+    for g, block in enumerate(blocks):
+        own = slice(g * m, (g + 1) * m)
+        out[own, own] = block
+    return out

@@ -89,7 +89,7 @@ def maximise(start: FloatArray, problem: Problem) -> Optimum | None:
     scored = 0
     iterations = 0
     while norm > GRADIENT_GOAL and iterations < MAX_ITERATIONS:
-        scale = problem.structure.scale(theta, problem.positions)
+        scale = problem.scale(theta)
         newton = _solve(now.hessian, now.gradient, scale)
         decrement = _decrement(newton, now)
         polished = None
@@ -125,23 +125,18 @@ def _finish(
     iterations: int,
     scored: int,
 ) -> Optimum:
-    scale = problem.structure.scale(theta, problem.positions)
+    scale = problem.scale(theta)
     norm = _gradient_norm(theta, now, problem)
     decrement = _decrement(_solve(now.hessian, now.gradient, scale), now)
     information = 0.5 * now.hessian * scale[:, None] * scale[None, :]
     smallest = float(np.linalg.eigvalsh(information)[0])
-    sigma = problem.structure.sigma(theta, problem.positions)
-    sd = np.sqrt(np.diagonal(sigma))
-    correlation = sigma / sd[:, None] / sd[None, :]
-    message = ""
-    if float(np.linalg.eigvalsh(correlation)[0]) < SINGULAR:
-        message = "the estimated covariance matrix is singular"
-    elif not smallest > 0 or not np.isfinite(decrement):
+    message = _at_boundary(theta, problem)
+    if not message and not (smallest > 0 and np.isfinite(decrement)):
         message = (
             "the observed information is not positive definite (smallest eigenvalue"
             f" {smallest:.1e}), so this is no maximum of the likelihood"
         )
-    elif not decrement <= DECREMENT_LIMIT:
+    elif not message and not decrement <= DECREMENT_LIMIT:
         message = (
             f"the Newton decrement is still {decrement:.1e} and the gradient"
             f" {norm:.1e} after {iterations} iterations"
@@ -157,7 +152,7 @@ def _decrement(newton: FloatArray | None, now: Derivatives) -> float:
 
 
 def _gradient_norm(theta: FloatArray, now: Derivatives, problem: Problem) -> float:
-    scale = problem.structure.scale(theta, problem.positions)
+    scale = problem.scale(theta)
     return float(np.max(np.abs(0.5 * now.gradient * scale)))
 
 
@@ -222,13 +217,42 @@ def _search(
 
 def _first_length(theta: FloatArray, step: FloatArray, problem: Problem) -> float:
     """Longest step up to 1 that keeps Sigma away from the edge of its cone."""
-    structure, positions = problem.structure, problem.positions
-    root = np.linalg.cholesky(structure.sigma(theta, positions))
-    change = np.tensordot(step, structure.first(theta, positions), axes=1)
-    relative = np.linalg.solve(root, np.linalg.solve(root, change).T)
-    most = -float(np.linalg.eigvalsh((relative + relative.T) / 2.0)[0])
     allowed = 1.0 - 1.0 / LARGEST_SHRINKAGE
+    most = allowed
+    structure = problem.structure
+    if structure.spatial:  # its parameters are positive, and that is all
+        most = max(most, float(np.max(-step / theta)))
+    else:
+        for own, change, part in zip(
+            problem.by_part(theta), problem.by_part(step), problem.parts, strict=True
+        ):
+            root = np.linalg.cholesky(structure.sigma(own, part.distance))
+            moved = np.tensordot(change, structure.first(own, part.distance), axes=1)
+            relative = np.linalg.solve(root, np.linalg.solve(root, moved).T)
+            smallest = np.linalg.eigvalsh((relative + relative.T) / 2.0)[0]
+            most = max(most, -float(smallest))
     return 1.0 if most <= allowed else allowed / most
+
+
+def _at_boundary(theta: FloatArray, problem: Problem) -> str:
+    """Say at which edge of what is possible a covariance lies; empty if at none."""
+    for own, part in zip(problem.by_part(theta), problem.parts, strict=True):
+        sigma = problem.structure.sigma(own, part.distance)
+        if problem.structure.spatial:
+            nearest = float(part.distance[part.distance > 0].min())
+            correlation = float(np.exp(-nearest / own[1]))
+            if correlation < SINGULAR:
+                return (
+                    "the range is at its lower boundary: records are uncorrelated even"
+                    f" at the smallest distance, {nearest:g}"
+                )
+            smallest = 1.0 - correlation
+        else:
+            sd = np.sqrt(np.diagonal(sigma))
+            smallest = float(np.linalg.eigvalsh(sigma / sd[:, None] / sd)[0])
+        if smallest < SINGULAR:
+            return "the estimated covariance matrix is singular"
+    return ""
 
 
 def _polish(

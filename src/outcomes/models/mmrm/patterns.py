@@ -12,15 +12,17 @@ code has one path.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from outcomes.models.options import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class PatternData:
-    """Rows of a fit, by pattern, padded to all visits.
+    """Rows of one covariance group of a fit, by pattern, padded to all visits.
 
     Attributes
     ----------
@@ -35,6 +37,9 @@ class PatternData:
         The visits a pattern has.
     counts : FloatArray, shape (V,)
         True number of subjects per pattern.
+    distance : FloatArray, shape (K, K) or (V, K, K)
+        Distances between the visits; of each pattern where subjects have their own
+        coordinates.
     """
 
     Z: FloatArray
@@ -42,6 +47,12 @@ class PatternData:
     first: IntArray
     masks: BoolArray
     counts: FloatArray
+    distance: FloatArray
+
+    @property
+    def individual(self) -> bool:
+        """Whether patterns have distances of their own."""
+        return self.distance.ndim == 3
 
     @property
     def n_records(self) -> int:
@@ -50,9 +61,14 @@ class PatternData:
 
 
 def group_patterns(
-    Z: FloatArray, subject: IntArray, visit: IntArray, n_visits: int
+    Z: FloatArray,
+    subject: IntArray,
+    visit: IntArray,
+    *,
+    distance: FloatArray,
+    coordinates: FloatArray | None = None,
 ) -> PatternData:
-    """Group the subjects of a trial by the visits they have.
+    """Group the subjects of a trial by the visits they have, and where these are.
 
     Parameters
     ----------
@@ -60,8 +76,10 @@ def group_patterns(
         One row ``[X y]`` per record.
     subject, visit : IntArray, shape (n,)
         Codes from 0 without gaps; a subject has at most one record per visit.
-    n_visits : int
-        K.
+    distance : FloatArray, shape (K, K)
+        Distances between the visits.
+    coordinates : FloatArray, shape (n, d), optional
+        Coordinates of the records, instead of ``distance``.
 
     Returns
     -------
@@ -70,12 +88,21 @@ def group_patterns(
     """
     order = np.lexsort((visit, subject))
     subject, visit = subject[order], visit[order]
-    n_subjects = int(subject[-1]) + 1
+    n_subjects, n_visits = int(subject[-1]) + 1, len(distance)
     seen = np.zeros((n_subjects, n_visits), dtype=bool)
     seen[subject, visit] = True
     starts = np.searchsorted(subject, np.arange(n_subjects))
-    masks, of_subject = np.unique(seen, axis=0, return_inverse=True)
-    of_subject = of_subject.ravel()
+    if coordinates is None:
+        masks, of_subject = _distinct(seen)
+    else:
+        places = np.zeros((n_subjects, n_visits, coordinates.shape[1]))
+        places[subject, visit] = coordinates[order]
+        wide = np.column_stack([seen, places.reshape(n_subjects, -1)])
+        distinct, of_subject = _distinct(wide)
+        masks = distinct[:, :n_visits] > 0
+        places = distinct[:, n_visits:].reshape(len(distinct), n_visits, -1)
+        pairs = masks[:, :, None] & masks[:, None, :]
+        distance = np.where(pairs, euclidean(places), 0.0)
 
     blocks: list[FloatArray] = []
     pattern: list[IntArray] = []
@@ -96,7 +123,20 @@ def group_patterns(
         first=np.searchsorted(of_row, np.arange(len(masks))),
         masks=masks,
         counts=counts.astype(float),
+        distance=distance,
     )
+
+
+def euclidean(places: FloatArray) -> FloatArray:
+    """Distances between places; (..., K, d) to (..., K, K)."""
+    apart = places[..., :, None, :] - places[..., None, :, :]
+    return np.asarray(np.sqrt((apart**2).sum(axis=-1)))
+
+
+def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
+    """Distinct rows in sorted order, and which of them each row is."""
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    return distinct, which.ravel()
 
 
 def compress(rows: FloatArray) -> FloatArray:

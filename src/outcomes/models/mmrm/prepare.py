@@ -13,8 +13,14 @@ from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined, find_aliased
 from outcomes.models.mmrm.covariance import Structure
 from outcomes.models.mmrm.likelihood import Problem
-from outcomes.models.mmrm.patterns import PatternData, group_patterns, triangle
-from outcomes.models.options import BoolArray, FloatArray, IntArray
+from outcomes.models.mmrm.patterns import (
+    PatternData,
+    euclidean,
+    group_patterns,
+    triangle,
+)
+from outcomes.models.mmrm.records import Records
+from outcomes.models.options import BoolArray, FloatArray
 
 # Residual sum of squares, as a share of that of the outcome, that is rounding alone.
 NO_RESIDUAL = 1e-20
@@ -30,46 +36,51 @@ class Prepared:
 
     Attributes
     ----------
-    data : PatternData
-        Rows with orthonormal X (without aliased columns) and y less the ordinary least
-        squares fit.
+    parts : tuple of PatternData
+        One for each covariance group: rows with orthonormal X (without aliased columns)
+        and y less the least squares fit, both times the roots of the weights.
     R : FloatArray, shape (p, p)
         Coefficients are ``ols + inv(R) @ gamma``.
     ols : FloatArray, shape (p,)
-        Ordinary least squares coefficients.
+        (Weighted) least squares coefficients.
     aliased : BoolArray, shape (all columns,)
         Columns left out.
     undetermined : Undetermined
         Directions in which the coefficients are not determined.
-    pairs : FloatArray, shape (K, K)
-        Number of subjects with both visits.
-    S : FloatArray, shape (K, K)
-        Pairwise covariance of the least squares residuals.
-    n_subjects : int
-        Subjects with data.
+    pairs : FloatArray, shape (G, K, K)
+        Number of subjects of each group with both visits.
+    S : FloatArray, shape (G, K, K)
+        Pairwise covariance of the least squares residuals in each group.
+    log_weights : float
+        Sum of the logarithms of the weights.
     """
 
-    data: PatternData
+    parts: tuple[PatternData, ...]
     R: FloatArray
     ols: FloatArray
     aliased: BoolArray
     undetermined: Undetermined
     pairs: FloatArray
     S: FloatArray
-    n_subjects: int
+    log_weights: float
+
+    @property
+    def n_records(self) -> int:
+        """Number of records."""
+        return sum(part.n_records for part in self.parts)
 
 
-def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepared:
+def prepare(design: Design, records: Records, *, spatial: bool) -> Prepared:
     """Group, compress, drop aliased columns and orthonormalise.
 
     Parameters
     ----------
     design : Design
         Model matrix and outcome.
-    subject, visit : IntArray, shape (n,)
-        Codes.
-    K : int
-        Number of visits.
+    records : Records
+        Subject, visit, group, weight and coordinates of each row of it.
+    spatial : bool
+        Whether distances are those between coordinates.
 
     Raises
     ------
@@ -78,16 +89,14 @@ def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepa
         the outcome is in a unit in which its square is no number.
     """
     _check_spread(design)
-    grouped = group_patterns(
-        np.column_stack([design.X, design.y]), subject, visit, n_visits=K
-    )
-    q = grouped.Z.shape[2]
-    full = triangle(grouped.Z.reshape(-1, q))
+    parts = _group(design, records, spatial=spatial)
+    q = parts[0].Z.shape[2]
+    full = triangle(np.concatenate([triangle(part.Z.reshape(-1, q)) for part in parts]))
     aliased, undetermined = find_aliased(design, full[:, :-1])
     kept = np.flatnonzero(~aliased)
     used = np.append(kept, q - 1)
     p = len(kept)
-    n = grouped.n_records
+    n = len(design.y)
     if n <= p:
         raise ModelError(
             f"the model has {p} coefficients but only {n} records: nothing is left to"
@@ -96,7 +105,7 @@ def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepa
     factor = triangle(full[:, used])
     R, projected = factor[:p, :p], factor[:p, p]
     left = float(factor[p, p] ** 2)
-    if left <= NO_RESIDUAL * float(design.y @ design.y):
+    if left <= NO_RESIDUAL * float(full[:, -1] @ full[:, -1]):
         raise ModelError(
             f"the formula explains '{design.formula.outcome}' without remainder (is it"
             " constant, or a copy of a covariate?): there is no variance to estimate."
@@ -107,20 +116,57 @@ def prepare(design: Design, subject: IntArray, visit: IntArray, K: int) -> Prepa
     change[:p, :p] = inverse
     change[:p, p] = -ols
     change[p, p] = 1.0
-    data = replace(grouped, Z=grouped.Z[:, :, used] @ change)
-    residual = data.Z[:, :, p]
-    seen = data.masks.astype(float)
-    pairs = (seen * data.counts[:, None]).T @ seen
+    parts = tuple(replace(part, Z=part.Z[:, :, used] @ change) for part in parts)
+    pairs = np.stack([_pairs(part) for part in parts])
+    products = np.stack([part.Z[:, :, p].T @ part.Z[:, :, p] for part in parts])
     return Prepared(
-        data=data,
+        parts=parts,
         R=R,
         ols=ols,
         aliased=aliased,
         undetermined=undetermined,
         pairs=pairs,
-        S=_start_covariance(residual.T @ residual, pairs),
-        n_subjects=int(data.counts.sum()),
+        S=_start_covariances(products, pairs),
+        log_weights=float(np.log(records.weights).sum()),
     )
+
+
+def _group(
+    design: Design, records: Records, *, spatial: bool
+) -> tuple[PatternData, ...]:
+    """Bring the rows of each group into patterns, weighted."""
+    root = np.sqrt(records.weights)
+    Z = np.column_stack([design.X, design.y])
+    if not np.all(root == 1.0):
+        Z *= root[:, None]
+    places = records.places[:, None]
+    coordinates = None
+    if spatial:
+        shared = records.shared_coordinates()
+        if shared is None:
+            coordinates = records.coordinates
+        else:
+            places = shared
+    distance = euclidean(places)
+    parts = []
+    for g in range(len(records.groups)):
+        own = records.group == g
+        who = np.unique(records.subject[own], return_inverse=True)[1]
+        parts.append(
+            group_patterns(
+                Z[own],
+                who.ravel(),
+                records.visit[own],
+                distance=distance,
+                coordinates=None if coordinates is None else coordinates[own],
+            )
+        )
+    return tuple(parts)
+
+
+def _pairs(part: PatternData) -> FloatArray:
+    seen = part.masks.astype(float)
+    return np.asarray((seen * part.counts[:, None]).T @ seen)
 
 
 def _check_spread(design: Design) -> None:
@@ -139,48 +185,71 @@ def _check_spread(design: Design) -> None:
     )
 
 
-def pose(
-    prepared: Prepared, structure: Structure, positions: FloatArray, *, reml: bool
-) -> Problem:
+def pose(prepared: Prepared, structure: Structure, *, reml: bool) -> Problem:
     """State the likelihood to be maximised for one covariance structure."""
-    n = prepared.data.n_records
+    n = prepared.n_records
     p = len(prepared.ols)
-    constant = (n - p if reml else n) * np.log(2.0 * np.pi)
+    # Var(y) = G^-1/2 Sigma G^-1/2, so log|V| is that of the weighted rows less log|G|.
+    constant = (n - p if reml else n) * np.log(2.0 * np.pi) - prepared.log_weights
     if reml:  # log|X'V^-1 X| in the original columns is that of ours plus 2 log|R|
         constant += 2.0 * float(np.log(np.abs(np.diagonal(prepared.R))).sum())
-    return Problem(prepared.data, structure, positions, reml, constant)
+    return Problem(prepared.parts, structure, reml, constant)
 
 
-def check_structure(
-    prepared: Prepared, structure: Structure, visits: Sequence[Any]
-) -> str:
+def check_structure(prepared: Prepared, structure: Structure, records: Records) -> str:
     """Say why the data cannot support a structure; empty if they can."""
-    pairs = prepared.pairs
-    K = len(visits)
-    if K > 1 and not np.any(pairs[~np.eye(K, dtype=bool)] > 0):
-        return "no subject has two visits, so no covariance between visits exists"
-    if structure.name != "us":
-        return ""
-    if prepared.n_subjects < K:
-        return (
-            f"an unstructured covariance of {K} visits needs at least {K} subjects, and"
-            f" there are {prepared.n_subjects}"
-        )
-    for a in range(K):
-        if pairs[a, a] < 2:
-            return f"visit {visits[a]!r} has one record, so its variance is unknown"
-    for a in range(K):
-        for b in range(a):
-            if pairs[a, b] < 2:
-                return (
-                    f"{int(pairs[a, b])} subjects have both visit {visits[b]!r} and"
-                    f" visit {visits[a]!r}, so their covariance is unknown"
-                )
+    for part, pairs, S, group in zip(
+        prepared.parts, prepared.pairs, prepared.S, records.groups, strict=True
+    ):
+        reason = _check_part(part, pairs, S, structure, records.visits)
+        if reason:
+            return f"{records.group_name} {group!r}: {reason}" if group else reason
     return ""
 
 
-def _start_covariance(products: FloatArray, pairs: FloatArray) -> FloatArray:
-    """Pairwise covariance, pulled into the positive definite cone if it is outside."""
+def _check_part(
+    part: PatternData,
+    pairs: FloatArray,
+    S: FloatArray,
+    structure: Structure,
+    visits: Sequence[Any],
+) -> str:
+    K = len(visits)
+    if K > 1 and not np.any(pairs[~np.eye(K, dtype=bool)] > 0):
+        return "no subject has two visits, so no covariance between visits exists"
+    n_subjects = int(part.counts.sum())
+    if structure.name == "us" and n_subjects < K:
+        return (
+            f"an unstructured covariance of {K} visits needs at least {K} subjects, and"
+            f" there are {n_subjects}"
+        )
+    if part.individual:
+        return ""
+    first = structure.first(structure.start(S, part.distance), part.distance)
+    names = structure.names([str(visit) for visit in visits], part.distance)
+    if len(first) > K:  # a variance for each visit
+        for a in range(K):
+            if pairs[a, a] < 2:
+                many = "one record" if pairs[a, a] else "no record"
+                return f"visit {visits[a]!r} has {many}, so its variance is unknown"
+    least = 2 if structure.name == "us" else 1
+    for h, name in enumerate(names):
+        touched = first[h] != 0
+        if pairs[touched].max() < least:
+            b, a = np.argwhere(np.triu(touched))[0]
+            return (
+                f"{int(pairs[a, b])} subjects have both visit {visits[b]!r} and visit"
+                f" {visits[a]!r}, so the {name} is unknown"
+            )
+    return ""
+
+
+def _start_covariances(products: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Pairwise covariances, pulled into the positive definite cone if outside."""
+    return np.stack([_start(P, n) for P, n in zip(products, pairs, strict=True)])
+
+
+def _start(products: FloatArray, pairs: FloatArray) -> FloatArray:
     S = products / np.maximum(pairs, 1.0)
     average = float(np.trace(products) / np.trace(pairs))
     variance = np.maximum(np.diagonal(S), 1e-3 * average)

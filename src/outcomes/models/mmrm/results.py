@@ -9,6 +9,9 @@ import numpy as np
 
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
+from outcomes.models.mmrm.likelihood import Problem
+from outcomes.models.mmrm.records import Records
+from outcomes.models.mmrm.sandwich import Sandwich
 from outcomes.models.options import BoolArray, DfMethod, FloatArray, Method, VcovMethod
 
 if TYPE_CHECKING:
@@ -85,6 +88,10 @@ class MmrmFit:
         As given.
     subject, visit : str
         Columns.
+    group, weights, constrained : str or None
+        Columns.
+    coordinates : tuple of str
+        Columns.
     structure : str
         Covariance structure of this fit, the last of the ladder.
     method : str
@@ -106,15 +113,18 @@ class MmrmFit:
     jacobian : FloatArray, shape (m, p, p)
         Derivatives of ``cov_model`` in the covariance parameters.
     theta : FloatArray, shape (m,)
-        Covariance parameters, natural.
+        Covariance parameters, natural; those of one group after the other.
     theta_names : tuple of str
         Their names.
     cov_theta : FloatArray, shape (m, m)
         Inverse observed information; NaN where the fit did not converge.
-    sigma : FloatArray, shape (K, K)
-        Residual covariance.
+    sigma : FloatArray, shape (G, K, K)
+        Residual covariance of each group, G = 1 without. Where subjects have their own
+        coordinates, that of two records, at distances 0 and 1.
     visits : tuple
         Levels of ``visit`` that have records, in order.
+    groups : tuple
+        Levels of ``group``; empty without.
     loglik : float
         (Restricted) log likelihood.
     n_subjects, n_records, n_excluded : int
@@ -123,11 +133,24 @@ class MmrmFit:
         Rows left out, by reason.
     convergence : Convergence
         Status of the optimisation.
+    records : Records
+        What is known of each record beside its model row.
+    problem : Problem
+        The likelihood, in columns of the model matrix that are orthonormal.
+    origin : FloatArray, shape (p,)
+    to_columns : FloatArray, shape (p, p)
+        Coefficients are ``origin + to_columns @ gamma`` of those of ``problem``.
+    sandwich : Sandwich or None
+        What sums over subjects need, where ``vcov`` is a sandwich.
     """
 
     formula: str
     subject: str
     visit: str
+    group: str | None
+    weights: str | None
+    coordinates: tuple[str, ...]
+    constrained: str | None
     structure: str
     method: Method
     df_method: DfMethod
@@ -144,12 +167,18 @@ class MmrmFit:
     cov_theta: FloatArray
     sigma: FloatArray
     visits: tuple[Any, ...]
+    groups: tuple[Any, ...]
     loglik: float
     n_subjects: int
     n_records: int
     n_excluded: int
     excluded: dict[str, int]
     convergence: Convergence
+    records: Records
+    problem: Problem
+    origin: FloatArray
+    to_columns: FloatArray
+    sandwich: Sandwich | None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -169,11 +198,13 @@ class MmrmFit:
         return tuple(self.design.columns[j] for j in dropped)
 
     @property
-    def covariance(self) -> pd.DataFrame:
-        """Residual covariance, visits by visits."""
+    def covariance(self) -> pd.DataFrame | dict[Any, pd.DataFrame]:
+        """Residual covariance, visits by visits; with groups, of each level."""
         import pandas as pd
 
-        return pd.DataFrame(self.sigma, index=self.visits, columns=self.visits)
+        own = self.visits if self.sigma.shape[-1] == len(self.visits) else (0, 1)
+        frames = [pd.DataFrame(part, index=own, columns=own) for part in self.sigma]
+        return dict(zip(self.groups, frames, strict=True)) if self.groups else frames[0]
 
     @property
     def vcov(self) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from outcomes.models.options import FloatArray
@@ -57,8 +59,7 @@ def joint(
     *,
     beta: FloatArray,
     cov_beta: FloatArray,
-    jacobian: FloatArray,
-    cov_theta: FloatArray,
+    df_of: Callable[[FloatArray], FloatArray],
 ) -> tuple[float, float]:
     """Test several independent rows at once after Fai and Cornelius.
 
@@ -68,8 +69,10 @@ def joint(
         Linearly independent rows.
     beta : FloatArray, shape (p,)
         Estimates.
-    cov_beta, jacobian, cov_theta
-        As in `row_df`.
+    cov_beta : FloatArray, shape (p, p)
+        Their covariance.
+    df_of : callable
+        Degrees of freedom of each of several rows.
 
     Returns
     -------
@@ -83,8 +86,7 @@ def joint(
     values, vectors = np.linalg.eigh(L @ cov_beta @ L.T)
     rotated = vectors.T @ L
     squares = (rotated @ beta) ** 2 / values
-    df = row_df(rotated, cov_beta=cov_beta, jacobian=jacobian, cov_theta=cov_theta)
-    return float(np.mean(squares)), combine_df(df)
+    return float(np.mean(squares)), combine_df(df_of(rotated))
 
 
 def combine_df(df: FloatArray) -> float:

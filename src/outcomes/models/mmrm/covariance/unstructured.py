@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from outcomes.models.mmrm.covariance.structure import Positions, Structure
+from outcomes.models.mmrm.covariance.structure import Distance, Structure
 from outcomes.models.options import FloatArray
 
 
@@ -15,7 +15,7 @@ def _lower(size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.tril_indices(size)
 
 
-def _names(visits: Sequence[str]) -> tuple[str, ...]:
+def _names(visits: Sequence[str], distance: Distance) -> tuple[str, ...]:
     rows, cols = _lower(len(visits))
     return tuple(
         f"variance[{visits[a]}]" if a == b else f"covariance[{visits[a]},{visits[b]}]"
@@ -23,12 +23,12 @@ def _names(visits: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _start(S: FloatArray, positions: Positions) -> FloatArray:
-    return np.asarray(S[_lower(len(positions))], dtype=float)
+def _start(S: FloatArray, distance: Distance) -> FloatArray:
+    return np.asarray(S[_lower(len(distance))], dtype=float)
 
 
-def _sigma(theta: FloatArray, positions: Positions) -> FloatArray:
-    size = len(positions)
+def _sigma(theta: FloatArray, distance: Distance) -> FloatArray:
+    size = len(distance)
     rows, cols = _lower(size)
     sigma = np.zeros((size, size))
     sigma[rows, cols] = theta
@@ -36,8 +36,8 @@ def _sigma(theta: FloatArray, positions: Positions) -> FloatArray:
     return sigma
 
 
-def _first(theta: FloatArray, positions: Positions) -> FloatArray:
-    size = len(positions)
+def _first(theta: FloatArray, distance: Distance) -> FloatArray:
+    size = len(distance)
     rows, cols = _lower(size)
     index = np.arange(len(rows))
     first = np.zeros((len(rows), size, size))
@@ -46,15 +46,53 @@ def _first(theta: FloatArray, positions: Positions) -> FloatArray:
     return first
 
 
-def _second(theta: FloatArray, positions: Positions) -> FloatArray:
-    size = len(positions)
-    return np.zeros((len(theta), len(theta), size, size))
+def _second(theta: FloatArray, distance: Distance) -> FloatArray:
+    return np.zeros((len(theta), len(theta), *distance.shape))
 
 
-def _scale(theta: FloatArray, positions: Positions) -> FloatArray:
-    rows, cols = _lower(len(positions))
-    sd = np.sqrt(np.diagonal(_sigma(theta, positions)))
+def _scale(theta: FloatArray, distance: Distance) -> FloatArray:
+    rows, cols = _lower(len(distance))
+    sd = np.sqrt(np.diagonal(_sigma(theta, distance)))
     return np.asarray(sd[rows] * sd[cols])
+
+
+def _root(theta: FloatArray, distance: Distance) -> FloatArray:
+    return np.asarray(np.linalg.cholesky(_sigma(theta, distance)))
+
+
+def _to_free(theta: FloatArray, distance: Distance) -> FloatArray:
+    """``Sigma = D U U' D``: log D, then the lower triangle of U row by row."""
+    root = _root(theta, distance)
+    diagonal = np.diagonal(root)
+    rows, cols = np.tril_indices(len(root), -1)
+    return np.concatenate([np.log(diagonal), (root / diagonal[:, None])[rows, cols]])
+
+
+def _from_free(eta: FloatArray, distance: Distance) -> FloatArray:
+    size = len(distance)
+    U = np.eye(size)
+    U[np.tril_indices(size, -1)] = eta[size:]
+    root = np.exp(eta[:size])[:, None] * U
+    return _start(root @ root.T, distance)
+
+
+def _in_free(theta: FloatArray, distance: Distance) -> tuple[FloatArray, FloatArray]:
+    root = _root(theta, distance)
+    size = len(root)
+    rows, cols = np.tril_indices(size, -1)
+    m = size + len(rows)
+    below, own = np.arange(size, m), np.arange(size)
+    # Derivatives of the root: log D scales a row, an entry of U moves one element.
+    D = np.zeros((m, size, size))
+    D[own, own] = root
+    D[below, rows, cols] = np.diagonal(root)[rows]
+    D2 = np.zeros((m, m, size, size))
+    D2[own, own, own] = root
+    D2[rows, below, rows, cols] = D[below, rows, cols]
+    D2[below, rows, rows, cols] = D[below, rows, cols]
+    first = D @ root.T
+    second = D2 @ root.T + D[:, None] @ np.swapaxes(D, 1, 2)[None]
+    return first + np.swapaxes(first, 1, 2), second + np.swapaxes(second, 2, 3)
 
 
 UNSTRUCTURED = Structure(
@@ -67,4 +105,7 @@ UNSTRUCTURED = Structure(
     first=_first,
     second=_second,
     scale=_scale,
+    to_free=_to_free,
+    from_free=_from_free,
+    in_free=_in_free,
 )
