@@ -16,7 +16,7 @@ def row_df(
     subjects, any other, and the intercept, within. With N subjects, n records, q0
     columns between beside an intercept and q1 within, they have ``N - q0 - 1`` and
     ``n - N - q1`` degrees of freedom; a row has the least of those of the coefficients
-    it involves.
+    it involves (equation 18).
 
     Parameters
     ----------

@@ -32,6 +32,7 @@ SHORTEST_STEP = 1e-10
 LARGEST_SHRINKAGE = 10.0
 # Below this smallest eigenvalue of the correlation matrix Sigma counts as singular.
 SINGULAR = 1e-8
+NEARLY_SINGULAR = 1e-2
 # Of the Hessian relative to the Fisher information, in a scoring step.
 SMALLEST_CURVATURE = 0.05
 
@@ -130,12 +131,14 @@ def _finish(
     decrement = _decrement(_solve(now.hessian, now.gradient, scale), now)
     information = 0.5 * now.hessian * scale[:, None] * scale[None, :]
     smallest = float(np.linalg.eigvalsh(information)[0])
-    message = _at_boundary(theta, problem)
+    nearness, message = _at_boundary(theta, problem)
     if not message and not (smallest > 0 and np.isfinite(decrement)):
         message = (
             "the observed information is not positive definite (smallest eigenvalue"
             f" {smallest:.1e}), so this is no maximum of the likelihood"
         )
+        if nearness < NEARLY_SINGULAR:
+            message += "; it rises towards a singular covariance matrix"
     elif not message and not decrement <= DECREMENT_LIMIT:
         message = (
             f"the Newton decrement is still {decrement:.1e} and the gradient"
@@ -234,15 +237,16 @@ def _first_length(theta: FloatArray, step: FloatArray, problem: Problem) -> floa
     return 1.0 if most <= allowed else allowed / most
 
 
-def _at_boundary(theta: FloatArray, problem: Problem) -> str:
-    """Say at which edge of what is possible a covariance lies; empty if at none."""
+def _at_boundary(theta: FloatArray, problem: Problem) -> tuple[float, str]:
+    """How near to singular a covariance is, and at which edge it lies, if at one."""
+    nearest_yet = 1.0
     for own, part in zip(problem.by_part(theta), problem.parts, strict=True):
         sigma = problem.structure.sigma(own, part.distance)
         if problem.structure.spatial:
             nearest = float(part.distance[part.distance > 0].min())
             correlation = float(np.exp(-nearest / own[1]))
             if correlation < SINGULAR:
-                return (
+                return nearest_yet, (
                     "the range is at its lower boundary: records are uncorrelated even"
                     f" at the smallest distance, {nearest:g}"
                 )
@@ -251,8 +255,9 @@ def _at_boundary(theta: FloatArray, problem: Problem) -> str:
             sd = np.sqrt(np.diagonal(sigma))
             smallest = float(np.linalg.eigvalsh(sigma / sd[:, None] / sd)[0])
         if smallest < SINGULAR:
-            return "the estimated covariance matrix is singular"
-    return ""
+            return smallest, "the estimated covariance matrix is singular"
+        nearest_yet = min(nearest_yet, smallest)
+    return nearest_yet, ""
 
 
 def _polish(
