@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from outcomes.models.options import FloatArray, Weights, check_option
 if TYPE_CHECKING:
     import pandas as pd
 
+# Records coded at once by counterfactual means: bounds the memory of a large trial.
+CHUNK: Final = 65_536
+
 
 def emmeans(
     fit: LinearFit,
@@ -24,6 +28,7 @@ def emmeans(
     *,
     by: str | Sequence[str] = (),
     weights: Weights = "equal",
+    at: Mapping[str, float] | None = None,
     conf_level: float = 0.95,
 ) -> Estimates:
     """Estimate the mean outcome at each level of one or more factors.
@@ -40,20 +45,31 @@ def emmeans(
         How the factors that are not named are averaged over: ``"equal"`` gives each
         combination of their levels the same weight (SAS LSMEANS, R emmeans),
         ``"proportional"`` its share of the records used (SAS ``OM``).
+        ``"counterfactual"`` averages the predictions for the records used, each with
+        the named factors set to the levels and all else as observed (g-computation; R
+        emmeans ``counterfactuals``). It counts records, not subjects: one with more
+        visits counts more. Standard errors are conditional on the factors and
+        covariates observed.
+    at : mapping, optional
+        Covariates at these values, ``{"BASE": 30.0}``; the others are at their mean
+        over the records used (counterfactual: as observed).
     conf_level : float
         Of the limits.
 
     Returns
     -------
     Estimates
-        One row per combination, ``factors`` running fastest; covariates are at their
-        mean over the records used. A mean the data do not determine (a cell without
-        records) is NaN.
+        One row per combination, ``factors`` running fastest. A mean the data do not
+        determine (a cell without records) is NaN.
 
     Raises
     ------
     ModelError
-        If a name is not a factor of the model.
+        If a name is not a factor of the model, or one in ``at`` no covariate of it.
+
+    Notes
+    -----
+    Equations: ``docs/methods/anova.md``.
 
     References
     ----------
@@ -72,9 +88,13 @@ def emmeans(
             raise ModelError(one_of(name, design.factors, name=f"emmeans {option}"))
     if not wanted or set(wanted) & set(within):
         raise ModelError("emmeans: name at least one factor, and none of them in 'by'.")
+    fixed = _fixed_covariates(design, at or {})
     shown = (*within, *wanted)
     labels = _grid(design, shown)
-    L = _average_rows(design, labels, shown, weights)
+    if weights == "counterfactual":
+        L = _average_predictions(design, labels, fixed)
+    else:
+        L = _average_rows(design, labels, weights, design.covariates | fixed)
     labels.insert(0, "term", _describe(labels, (*wanted, *within)))
     return make_estimates(
         labels[["term", *wanted, *within]],
@@ -105,23 +125,62 @@ def _describe(labels: pd.DataFrame, names: Sequence[str]) -> list[str]:
     ]
 
 
+def _fixed_covariates(design: Design, at: Mapping[str, float]) -> dict[str, float]:
+    """Check the covariates that are to be at given values."""
+    for name, value in at.items():
+        if name in design.factors:
+            raise ModelError(
+                f"emmeans at: {name!r} is a factor; name it in 'factors' or 'by', and"
+                " take the rows of the level wanted."
+            )
+        if name not in design.covariates:
+            if not design.covariates:
+                raise ModelError(f"emmeans at: {name!r}: the model has no covariates.")
+            raise ModelError(one_of(name, design.covariates, name="emmeans at"))
+        number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+        if not (number and np.isfinite(value)):
+            raise ModelError(f"emmeans at: {name!r} must be a number, not {value!r}.")
+    return {name: float(value) for name, value in at.items()}
+
+
 def _average_rows(
-    design: Design, labels: pd.DataFrame, shown: Sequence[str], weights: str
+    design: Design, labels: pd.DataFrame, weights: str, covariates: dict[str, float]
 ) -> FloatArray:
     """Average the coded grid over the factors not shown; (len(labels), all columns)."""
-    hidden = [name for name in design.factors if name not in shown]
+    hidden = [name for name in design.factors if name not in labels.columns]
     if not hidden:
-        return code_rows(design, _with_covariates(design, labels))
+        return code_rows(design, labels.assign(**covariates))
     nuisance = _grid(design, hidden)
     share = _shares(design, nuisance, hidden, weights)
     full = labels.merge(nuisance, how="cross")
-    coded = code_rows(design, _with_covariates(design, full))
+    coded = code_rows(design, full.assign(**covariates))
     blocks = coded.reshape(len(labels), len(nuisance), -1)
     return np.asarray(np.einsum("lnc,n->lc", blocks, share))
 
 
-def _with_covariates(design: Design, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(**design.covariates)
+def _average_predictions(
+    design: Design, labels: pd.DataFrame, fixed: dict[str, float]
+) -> FloatArray:
+    """Average the coded records with the shown factors set; (len(labels), columns).
+
+    Records that agree in everything not set are coded once and counted, so that a
+    trial whose covariates belong to subjects is coded by subject, not by record.
+    """
+    set_here = {*labels.columns, *fixed}
+    rest = [name for name in design.formula.variables if name not in set_here]
+    if not rest:
+        return code_rows(design, labels.assign(**fixed))
+    records = design.frame.groupby(rest, observed=True, sort=False).size()
+    counts = records.to_numpy(dtype=float)
+    others = records.index.to_frame(index=False).assign(**fixed)
+    L = np.zeros((len(labels), len(design.columns)))
+    for start in range(0, len(others), CHUNK):
+        part = others.iloc[start : start + CHUNK]
+        share = counts[start : start + CHUNK] / len(design.frame)
+        for i, level in enumerate(labels.itertuples(index=False, name=None)):
+            setting = dict(zip(labels.columns, level, strict=True))
+            L[i] += np.dot(share, code_rows(design, part.assign(**setting)))
+    return L
 
 
 def _shares(
