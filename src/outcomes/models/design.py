@@ -114,7 +114,7 @@ def build_design(
     keys: Sequence[str],
     factors: Sequence[str] = (),
     levels: Levels | None = None,
-    constrained: tuple[str, str] | None = None,
+    constrained: tuple[str, str, Any] | None = None,
     missing: Missing = "error",
 ) -> Design:
     """Build the model matrix of the rows that are complete.
@@ -131,8 +131,8 @@ def build_design(
         Columns that are factors whatever their type.
     levels : mapping, optional
         Order of the levels of columns; makes a numeric column a factor.
-    constrained : tuple of str, optional
-        A factor and the visit: the factor has no effect at the first visit.
+    constrained : tuple, optional
+        A factor, the visit and its first level, where the factor has no effect.
     missing : str
         What to do with a row that has an outcome and misses something else:
         ``"error"``, or ``"exclude"`` it and count it.
@@ -329,15 +329,23 @@ def _check_complete(
 
 
 def _constraint(
-    formula: Formula, factors: Mapping[str, tuple[Any, ...]], names: tuple[str, str]
+    formula: Formula,
+    factors: Mapping[str, tuple[Any, ...]],
+    constrained: tuple[str, str, Any],
 ) -> Constraint:
-    factor, visit = names
-    for name in names:
+    factor, visit, first = constrained
+    for name in (factor, visit):
         if name not in factors:
             raise ModelError(
                 f"constrained: {name!r} must be a factor of the formula '{formula}'."
             )
-    return Constraint(factor, factors[factor][0], visit, factors[visit][0])
+    if factors[visit][0] != first:
+        raise ModelError(
+            f"constrained: {first!r} is not the first {visit} of the rows used, which"
+            f" is {factors[visit][0]!r}. The levels of {factor} can share their mean at"
+            " the first visit only; is its outcome (the baseline value) in the data?"
+        )
+    return Constraint(factor, factors[factor][0], visit, first)
 
 
 def _is_categorical(column: pd.Series) -> bool:

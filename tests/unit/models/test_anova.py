@@ -304,7 +304,7 @@ def test_origin_of_a_covariate_does_not_decide_what_is_estimable(shift: float) -
 
 
 def test_constrained_factor_is_tested_where_it_is_free() -> None:
-    fit = _fit("base + arm*week", constrained="arm", df="satterthwaite")
+    fit = _fit("base + arm*week", constrained=("arm", 1), df="satterthwaite")
     differences = contrasts(emmeans(fit, "arm", by="week"), reference="placebo")
     free = differences.frame["week"].to_numpy() != 1
     whole = joint_test(fit, differences.L[free]).iloc[0]
@@ -313,7 +313,7 @@ def test_constrained_factor_is_tested_where_it_is_free() -> None:
     _assert_same(_row(fit, "arm"), joint_test(average).iloc[0])
     with pytest.raises(ModelError, match=r"constrained at the first visit.*type=3"):
         anova(fit, type=2)
-    outside = _fit("base + arm + week", constrained="arm")
+    outside = _fit("base + arm + week", constrained=("arm", 1))
     with pytest.raises(ModelError, match="interaction of arm, week that is no term"):
         anova(outside)
 

@@ -65,7 +65,7 @@ def _with_baseline() -> pd.DataFrame:
 
 def test_constrained_arms_share_their_first_mean_only() -> None:
     data = _with_baseline()
-    fit = _fit(data, "value ~ arm*week", constrained="arm")
+    fit = _fit(data, "value ~ arm*week", constrained=("arm", 0))
     # The same model by hand: an arm effect at each visit but the first.
     by_hand = data.copy()
     later = [1, 2, 4, 8]
@@ -90,7 +90,7 @@ def test_constrained_arms_share_their_first_mean_only() -> None:
 
 
 def test_constrained_differences_of_change_are_those_of_values() -> None:
-    fit = _fit(_with_baseline(), "value ~ arm*week", constrained="arm")
+    fit = _fit(_with_baseline(), "value ~ arm*week", constrained=("arm", 0))
     means = emmeans(fit, "arm", by="week")
     change = contrasts(means, reference=0, over="week")
     of_change = contrasts(change, reference="active", over="arm").frame
@@ -102,7 +102,7 @@ def test_constrained_differences_of_change_are_those_of_values() -> None:
 
 def test_other_terms_of_a_constrained_arm_begin_after_the_first_visit() -> None:
     data = _with_baseline()
-    fit = _fit(data, "value ~ site + arm:site + arm*week", constrained="arm")
+    fit = _fit(data, "value ~ site + arm:site + arm*week", constrained=("arm", 0))
     means = emmeans(fit, "arm", by=["week", "site"]).frame
     first = means[means["week"] == 0]
     assert (first.groupby("site")["estimate"].nunique() == 1).all()

@@ -51,7 +51,7 @@ def fit_mmrm(
     group: str | None = None,
     weights: str | None = None,
     coordinates: str | Sequence[str] | None = None,
-    constrained: str | None = None,
+    constrained: tuple[str, Any] | None = None,
     method: Method = "reml",
     df: DfMethod | None = None,
     vcov: VcovMethod | None = None,
@@ -92,9 +92,10 @@ def fit_mmrm(
         Column of positive weights: a residual has its variance divided by them.
     coordinates : str or sequence of str, optional
         Columns of numbers between which ``sp_exp`` measures (Euclidean) distance.
-    constrained : str, optional
-        Factor, the arm as a rule, whose levels share their mean at the first visit:
-        constrained longitudinal data analysis of an outcome that includes baseline.
+    constrained : tuple, optional
+        A factor, the arm as a rule, and the first visit: ``("TRT01P", "BASELINE")``.
+        The levels share their mean there, which is constrained longitudinal data
+        analysis of an outcome that includes baseline.
     method : str
         ``"reml"`` or ``"ml"``.
     df : str, optional
@@ -153,7 +154,7 @@ def fit_mmrm(
         keys=(subject, visit, *(name for name in (group, weights) if name), *places),
         factors=(visit,),
         levels=levels,
-        constrained=None if constrained is None else (constrained, visit),
+        constrained=_constraint(constrained, visit),
         missing=missing,
     )
     records = read_records(
@@ -217,6 +218,17 @@ def fit_mmrm(
         to_columns=back,
         sandwich=sandwich,
     )
+
+
+def _constraint(given: Any, visit: str) -> tuple[str, str, Any] | None:
+    if given is None:
+        return None
+    if isinstance(given, str) or len(given) != 2:
+        raise ModelError(
+            "constrained: give the factor and the first visit, as in"
+            " ('TRT01P', 'BASELINE')."
+        )
+    return given[0], visit, given[1]
 
 
 def _coordinates(

@@ -88,8 +88,10 @@ class MmrmFit:
         As given.
     subject, visit : str
         Columns.
-    group, weights, constrained : str or None
+    group, weights : str or None
         Columns.
+    constrained : tuple or None
+        Factor and first visit.
     coordinates : tuple of str
         Columns.
     structure : str
@@ -150,7 +152,7 @@ class MmrmFit:
     group: str | None
     weights: str | None
     coordinates: tuple[str, ...]
-    constrained: str | None
+    constrained: tuple[str, Any] | None
     structure: str
     method: Method
     df_method: DfMethod
