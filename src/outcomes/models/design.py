@@ -224,11 +224,9 @@ def build_design(
 
 def code_rows(design: Design, rows: pd.DataFrame) -> FloatArray:
     """Code new rows with the columns of a design; shape (len(rows), p)."""
-    import pandas as pd
-
     coded = rows.loc[:, list(design.formula.variables)].copy()
     for name, values in design.factors.items():
-        coded[name] = pd.Categorical(coded[name], categories=list(values), ordered=True)
+        coded[name] = code_levels(coded[name], values)
     if design.constraint:
         coded = design.constraint.apply(coded)
     matrix = design.spec.get_model_matrix(coded, na_action="raise")
@@ -386,8 +384,18 @@ def _as_factor(
     unused = [value for value in order if value not in present]
     note = [f"{name}: no row used has level {value!r}" for value in unused]
     kept = [value for value in order if value in present]
-    factor = pd.Categorical(column, categories=kept, ordered=True)
-    return pd.Series(factor, index=column.index, name=name), note
+    return pd.Series(code_levels(column, kept), index=column.index, name=name), note
+
+
+def code_levels(column: pd.Series, levels: Sequence[Any]) -> pd.Categorical:
+    """Code values by their place among levels; others are missing."""
+    import pandas as pd
+
+    known = pd.Index(list(levels))
+    codes, present = pd.factorize(column)
+    place = known.get_indexer(pd.Index(np.asarray(present, dtype=object)))
+    codes = np.where(codes < 0, -1, place[codes]) if len(place) else codes
+    return pd.Categorical.from_codes(codes, categories=known, ordered=True)
 
 
 def read_numbers(column: pd.Series, name: str) -> pd.Series:

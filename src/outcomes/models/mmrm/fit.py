@@ -203,7 +203,7 @@ def fit_mmrm(
         theta=optimum.theta,
         theta_names=_theta_names(problem, records),
         cov_theta=cov_theta,
-        sigma=_sigma(problem, optimum.theta),
+        sigma=problem.sigma(optimum.theta),
         visits=records.visits,
         groups=records.groups if group is not None else (),
         loglik=-0.5 * at.deviance,
@@ -253,16 +253,6 @@ def _theta_names(problem: Problem, records: Records) -> tuple[str, ...]:
         own = problem.structure.names(visits, part.distance)
         names += [prefix + name for name in own]
     return tuple(names)
-
-
-def _sigma(problem: Problem, theta: FloatArray) -> FloatArray:
-    apart = np.array([[0.0, 1.0], [1.0, 0.0]])
-    return np.stack(
-        [
-            problem.structure.sigma(own, apart if part.individual else part.distance)
-            for own, part in zip(problem.by_part(theta), problem.parts, strict=True)
-        ]
-    )
 
 
 def _congruent(to_columns: FloatArray, matrix: FloatArray) -> FloatArray:

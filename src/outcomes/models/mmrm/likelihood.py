@@ -15,6 +15,9 @@ from outcomes.models.mmrm.patterns import PatternData
 from outcomes.models.mmrm.sums import sum_part
 from outcomes.models.options import FloatArray
 
+# Two records at distance one.
+APART = np.array([[0.0, 1.0], [1.0, 0.0]])
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -50,6 +53,19 @@ class Problem:
             [
                 self.structure.start(own, part.distance)
                 for own, part in zip(S, self.parts, strict=True)
+            ]
+        )
+
+    def sigma(self, theta: FloatArray) -> FloatArray:
+        """Return the covariance of each part, (G, K, K).
+
+        Where subjects have their own coordinates it is that of two records, at
+        distances 0 and 1.
+        """
+        return np.stack(
+            [
+                self.structure.sigma(own, APART if part.individual else part.distance)
+                for own, part in zip(self.by_part(theta), self.parts, strict=True)
             ]
         )
 
