@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from outcomes.models.options import BoolArray, FloatArray, IntArray
 
+# Of a whole number.
+MOST_BITS = 62
+
 
 @dataclass(frozen=True, slots=True)
 class PatternData:
@@ -93,7 +96,7 @@ def group_patterns(
     seen[subject, visit] = True
     starts = np.searchsorted(subject, np.arange(n_subjects))
     if coordinates is None:
-        masks, of_subject = _distinct(seen)
+        masks, of_subject = _distinct_masks(seen)
     else:
         places = np.zeros((n_subjects, n_visits, coordinates.shape[1]))
         places[subject, visit] = coordinates[order]
@@ -131,6 +134,21 @@ def euclidean(places: FloatArray) -> FloatArray:
     """Distances between places; (..., K, d) to (..., K, K)."""
     apart = places[..., :, None, :] - places[..., None, :, :]
     return np.asarray(np.sqrt((apart**2).sum(axis=-1)))
+
+
+def _distinct_masks(seen: BoolArray) -> tuple[BoolArray, IntArray]:
+    """Distinct rows in sorted order, as `_distinct`, by the numbers their bits make.
+
+    Numbers sort many times faster than rows do.
+    """
+    n_visits = seen.shape[1]
+    if n_visits > MOST_BITS:
+        return _distinct(seen)
+    codes, which = np.unique(
+        seen @ (1 << np.arange(n_visits)[::-1]), return_inverse=True
+    )
+    masks = (codes[:, None] >> np.arange(n_visits)[::-1]) % 2 == 1
+    return masks, which
 
 
 def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:

@@ -148,6 +148,13 @@ def _group(
         else:
             places = shared
     distance = euclidean(places)
+    if len(records.groups) == 1:  # no copy of what may be a large array
+        subject, visit = records.subject, records.visit
+        return (
+            group_patterns(
+                Z, subject, visit, distance=distance, coordinates=coordinates
+            ),
+        )
     parts = []
     for g in range(len(records.groups)):
         own = records.group == g

@@ -86,7 +86,9 @@ def read_records(
     import pandas as pd
 
     frame = design.frame
-    beside = data.iloc[design.rows].reset_index(drop=True)
+    own = [name for name in (group, weights, *coordinates) if name is not None]
+    wanted = list(dict.fromkeys((subject, visit, *own))) if own else []
+    beside = data.loc[:, wanted].iloc[design.rows].reset_index(drop=True)
     _check_duplicates(frame, subject, visit)
     who = pd.factorize(frame[subject])[0].astype(np.intp)
     visits = tuple(frame[visit].cat.categories)
