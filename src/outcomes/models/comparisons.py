@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Of a sum of products, relative to that of their sizes.
+ROUNDING = 1e-12
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """One contrast: its name, level and reference as shown, weights over levels."""
@@ -157,7 +161,7 @@ def joint_test(what: Any, L: ArrayLike | None = None) -> pd.DataFrame:
             "joint_test: not all rows are estimable, because some combination of factor"
             " levels has no records; test the others only."
         )
-    rows = independent_rows(rows)
+    rows = independent_rows(rows, fit.cov_model)
     if not len(rows):
         raise ModelError("joint_test: there is no row to test.")
     found = evaluate_jointly(fit, rows)
@@ -232,7 +236,10 @@ def _levels(
 def _combine(weights: FloatArray, L: FloatArray) -> FloatArray:
     """Weighted sum of rows; a row with weight zero may be one that is not estimable."""
     used = weights != 0
-    return np.asarray(weights[used] @ L[used])
+    row = weights[used] @ L[used]
+    # What cancels is zero: a row of rounding would have an estimate and a p-value.
+    size = np.abs(weights[used]) @ np.abs(L[used])
+    return np.asarray(np.where(np.abs(row) <= ROUNDING * size, 0.0, row))
 
 
 def _shown(level: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 Levels = Mapping[str, Sequence[Any]]
 # Share of a column's length left after projection on those before it; as R's lm.
 ALIAS_TOLERANCE = 1e-7
+# Columns of the frames that fits are asked for.
+RESULT_COLUMNS = frozenset(
+    {
+        *("term", "estimate", "std_error", "df", "statistic", "p_value"),
+        *("conf_low", "conf_high", "reference", "observed", "fitted", "residual"),
+        *("mean", "conditional_mean", "conditional_sd", "self"),
+    }
+)
 _COMPLEX = (complex, np.complexfloating)
 
 
@@ -162,6 +170,7 @@ def build_design(
     repeated = [name for name in needed if list(data.columns).count(name) > 1]
     if repeated:
         raise ModelError(f"data has more than one column {repeated[0]!r}.")
+    _check_names(formula, keys, data)
     keep, excluded = _complete_rows(data.loc[:, list(needed)], needed)
     frame = data.loc[keep, list(needed)].reset_index(drop=True)
     if missing == "error":
@@ -251,12 +260,17 @@ def declared_order(column: pd.Series, name: str, levels: Levels) -> tuple[Any, .
     if _is_categorical(column):
         return tuple(column.cat.categories)
     try:
-        return tuple(sorted(present))
+        return tuple(_plain(value) for value in sorted(present))
     except TypeError as error:
         raise ModelError(
             f"{name!r} mixes types, so its levels have no order: {error}. Make it text,"
             " or give levels."
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy as one of Python, which prints as such."""
+    return value.item() if isinstance(value, np.number | np.bool_) else value
 
 
 def alias_columns(R: FloatArray) -> BoolArray:
@@ -286,6 +300,44 @@ def alias_columns(R: FloatArray) -> BoolArray:
         else:
             basis.append(rest / left)
     return aliased
+
+
+def check_table(data: Any, levels: Any) -> None:
+    """Refuse what is no table with one name for each column, or no levels.
+
+    Raises
+    ------
+    ModelError
+        Naming what was given.
+    """
+    import pandas as pd
+
+    if not isinstance(data, pd.DataFrame):
+        raise ModelError(f"data: a DataFrame is needed, not a {type(data).__name__}.")
+    if data.columns.nlevels > 1:
+        raise ModelError("data: the columns have several levels; give each one name.")
+    if data.empty:
+        raise ModelError("data has no rows.")
+    if not isinstance(levels, Mapping):
+        raise ModelError(f"levels: a mapping of columns is needed, not {levels!r}.")
+    for name, order in levels.items():
+        if isinstance(order, str) or not isinstance(order, Iterable):
+            raise ModelError(f"levels: give {name!r} a list of levels, not {order!r}.")
+
+
+def _check_names(formula: Formula, keys: Sequence[str], data: pd.DataFrame) -> None:
+    """Refuse names that frames of results use, and values that cannot be told apart."""
+    for name in (*formula.variables, *keys):
+        if name in RESULT_COLUMNS and (name in keys or _is_factor(data[name], name)):
+            raise ModelError(
+                f"{name!r} is the name of a column of the results; rename the column."
+            )
+        if _is_object(data[name]) and any(
+            isinstance(value, list | dict | set) for value in data[name]
+        ):
+            raise ModelError(
+                f"{name!r} holds lists or mappings; a cell must be one value."
+            )
 
 
 def _complete_rows(
@@ -353,11 +405,14 @@ def _is_categorical(column: pd.Series) -> bool:
 
 
 def _is_factor(
-    column: pd.Series, name: str, factors: Sequence[str], levels: Levels
+    column: pd.Series,
+    name: str,
+    factors: Sequence[str] = (),
+    levels: Levels | None = None,
 ) -> bool:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    if name in factors or name in levels or _is_categorical(column):
+    if name in factors or name in (levels or {}) or _is_categorical(column):
         return True
     if _is_object(column) and all(_is_number(value) for value in column):
         return False
@@ -381,6 +436,19 @@ def _as_factor(
     import pandas as pd
 
     present = set(column.unique())
+    shown = [str(value) for value in order if value in present]
+    twice = sorted({text for text in shown if shown.count(text) > 1})
+    if twice:
+        raise ModelError(
+            f"{name!r} has different levels that are written alike: {', '.join(twice)}"
+            " (a number and a text, for example). Make them one, or write them apart."
+        )
+    colliding = [text for text in shown if "]:" in text]
+    if colliding:
+        raise ModelError(
+            f"{name!r}: ']:' stands between factors in the names of columns, so it"
+            f" cannot be in the level {colliding[0]!r}; rename it."
+        )
     unused = [value for value in order if value not in present]
     note = [f"{name}: no row used has level {value!r}" for value in unused]
     kept = [value for value in order if value in present]
@@ -407,12 +475,23 @@ def read_numbers(column: pd.Series, name: str) -> pd.Series:
         If it is not one of finite numbers.
     """
     import pandas as pd
-    from pandas.api.types import is_complex_dtype
+    from pandas.api.types import (
+        is_complex_dtype,
+        is_datetime64_any_dtype,
+        is_string_dtype,
+        is_timedelta64_dtype,
+    )
 
     if is_complex_dtype(column.dtype) or (
         _is_object(column) and any(isinstance(v, _COMPLEX) for v in column)
     ):
         raise ModelError(f"{name!r} has complex numbers; a model takes real ones only.")
+    if is_datetime64_any_dtype(column.dtype) or is_timedelta64_dtype(column.dtype):
+        raise ModelError(
+            f"{name!r} is a date or a duration; give a number, of days for example."
+        )
+    if is_string_dtype(column.dtype) and any(isinstance(v, str) for v in column):
+        raise ModelError(f"{name!r} must be a column of numbers; it has text.")
     try:
         values = column.to_numpy(dtype=float)
     except (TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -49,6 +50,10 @@ class LinearFit(Protocol):
     def undetermined(self) -> Undetermined:
         """Directions the data do not determine."""
 
+    @property
+    def cov_model(self) -> FloatArray:
+        """Model-based covariance of the coefficients."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowInference:
@@ -86,9 +91,9 @@ def evaluate_jointly(fit: Any, L: FloatArray) -> JointTest:
 
 def check_conf_level(conf_level: float) -> float:
     """Return the confidence level if it is one."""
-    if not 0.0 < conf_level < 1.0:
+    if not isinstance(conf_level, Real) or not 0.0 < conf_level < 1.0:
         raise ModelError(
-            f"conf_level: {conf_level} is not between 0 and 1, as 0.95 is."
+            f"conf_level: {conf_level!r} is not between 0 and 1, as 0.95 is."
         )
     return float(conf_level)
 
@@ -165,12 +170,18 @@ def evaluate_estimable(fit: Any, L: FloatArray) -> RowInference:
     return out
 
 
-def independent_rows(L: FloatArray) -> FloatArray:
-    """Keep the rows that do not depend on those before them."""
+def independent_rows(L: FloatArray, cov_beta: FloatArray) -> FloatArray:
+    """Keep the rows that do not depend on those before them.
+
+    Rows are judged as estimates, by their covariance, so that the unit of a covariate
+    does not matter.
+    """
     kept: list[int] = []
     basis: list[FloatArray] = []
-    for i, row in enumerate(L):
-        rest = row.astype(float)
+    values, vectors = np.linalg.eigh(cov_beta)
+    scaled = L @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+    for i, row in enumerate(scaled):
+        rest = row.copy()
         for _ in range(2):
             for direction in basis:
                 rest = rest - direction * (direction @ rest)

@@ -173,6 +173,8 @@ def _obstacle(
             f"{single} has the one level {design.factors[single][0]!r} in the rows"
             " used, so there is nothing to compare"
         )
+    if design.constraint and not rows.any():
+        return "the constraint makes all of it zero"
     if not fit.undetermined.touched_by(rows).any():
         return ""
     scaled = rows @ fit.undetermined.rescale

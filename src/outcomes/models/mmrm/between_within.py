@@ -6,6 +6,9 @@ import numpy as np
 
 from outcomes.models.options import FloatArray, IntArray
 
+# A coefficient with less than this share of a row is not involved in it.
+ROUNDING = 1e-12
+
 
 def row_df(
     L: FloatArray, *, X: FloatArray, columns: tuple[str, ...], subject: IntArray
@@ -49,4 +52,6 @@ def row_df(
     df_between = N - between.sum() - intercept.sum()
     df_within = n - N - within.sum()
     df = np.where(between, df_between, df_within).astype(float)
-    return np.asarray(np.where(L != 0.0, df, np.inf).min(axis=1))
+    size = np.abs(L) * np.sqrt((X**2).mean(axis=0))
+    involved = size > ROUNDING * size.max(axis=1, keepdims=True)
+    return np.asarray(np.where(involved, df, np.inf).min(axis=1))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Design, build_design
+from outcomes.models.design import Design, build_design, check_table
 from outcomes.models.formula import parse_formula
 from outcomes.models.mmrm.covariance import STRUCTURES
 from outcomes.models.mmrm.kenward_roger import Curvature, adjusted_covariance
 from outcomes.models.mmrm.likelihood import Problem
-from outcomes.models.mmrm.optimise import Optimum, maximise
+from outcomes.models.mmrm.optimise import UNDETERMINED, Optimum, maximise
 from outcomes.models.mmrm.prepare import Prepared, check_structure, pose, prepare
 from outcomes.models.mmrm.records import Records, read_records
 from outcomes.models.mmrm.results import Convergence, LadderStep, MmrmFit
@@ -34,6 +34,12 @@ from outcomes.models.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+# Subjects with some pair of visits, below which several maxima are looked for.
+FEW_PAIRS = 10
+STRONG = 0.8
+# Of the eigenvalues of the covariance of the coefficients in orthonormal columns; the
+# relative error of a standard error is about its square times that of a number.
+MOST_SPREAD = 1e6
 CURVATURE: Final[dict[str, Curvature]] = {
     "kenward-roger": "natural",
     "kenward-roger-linear": "none",
@@ -144,9 +150,8 @@ def fit_mmrm(
     check_option(method, Method, name="method")
     check_option(missing, Missing, name="missing")
     df_method, vcov_method = inference_pair(df, vcov, method=method, preset=preset)
-    levels = dict(levels or {})
-    if data.empty:
-        raise ModelError("data has no rows.")
+    levels = {} if levels is None else levels
+    check_table(data, levels)
     _check_visit(data, visit, levels)
     design = build_design(
         parse_formula(formula, map(str, data.columns)),
@@ -174,11 +179,12 @@ def fit_mmrm(
     cov_theta = _inverse_information(optimum)
     back = np.asarray(np.linalg.inv(prepared.R), dtype=np.float64)
     sandwich = None
+    alone: tuple[str, ...] = ()
     if vcov_method in SANDWICH:
         sandwich = make_sandwich(
             vcov_method, design, records, prepared, problem, optimum, subject
         )
-        used = sandwich.covariance
+        used, alone = sandwich.covariance, sandwich.messages
     else:
         used = _inference_covariance(vcov_method, problem, optimum, cov_theta)
     return MmrmFit(
@@ -211,7 +217,9 @@ def fit_mmrm(
         n_records=prepared.n_records,
         n_excluded=sum(design.excluded.values()),
         excluded=design.excluded,
-        convergence=_convergence(optimum, steps, design, prepared.aliased),
+        convergence=_convergence(
+            optimum, steps, design, prepared.aliased, (*_lost(at.Phi, used), *alone)
+        ),
         records=records,
         problem=problem,
         origin=prepared.ols,
@@ -223,7 +231,7 @@ def fit_mmrm(
 def _constraint(given: Any, visit: str) -> tuple[str, str, Any] | None:
     if given is None:
         return None
-    if isinstance(given, str) or len(given) != 2:
+    if not isinstance(given, tuple | list) or len(given) != 2:
         raise ModelError(
             "constrained: give the factor and the first visit, as in"
             " ('TRT01P', 'BASELINE')."
@@ -262,6 +270,8 @@ def _congruent(to_columns: FloatArray, matrix: FloatArray) -> FloatArray:
 
 
 def _ladder(covariance: str | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(covariance, str | Sequence):
+        covariance = str(covariance)  # answered with the list of structures
     ladder = (covariance,) if isinstance(covariance, str) else tuple(covariance)
     if not ladder:
         raise ModelError("covariance: the list is empty; name at least one structure.")
@@ -336,24 +346,42 @@ def _no_structure(steps: Sequence[LadderStep]) -> str:
 
 
 def _solve(prepared: Prepared, problem: Problem) -> Optimum | None:
-    """Maximise from the empirical covariance, then from independence if need be."""
-    optimum = maximise(problem.start(prepared.S), problem)
-    if optimum is not None and not optimum.message:
-        return optimum
-    diagonal = prepared.S * np.eye(prepared.S.shape[-1])
-    again = maximise(problem.start(diagonal), problem)
-    if again is None:
-        return optimum
-    if optimum is None or not again.message:
-        return again
-    lower = again.evaluation.deviance < optimum.evaluation.deviance
-    return again if lower else optimum
+    """Maximise from the empirical covariance, and from others if need be.
+
+    From independence where that fails; and where few subjects have some pair of visits,
+    so that the likelihood may have several maxima, from strong correlations too.
+    """
+    K = prepared.S.shape[-1]
+    own = np.eye(K)
+    shared = prepared.pairs[:, own == 0]
+    starts = [prepared.S, prepared.S * own]
+    several = shared.size > 0 and shared[shared > 0].min() < FEW_PAIRS
+    if several:
+        sd = np.sqrt(np.diagonal(prepared.S, axis1=1, axis2=2))
+        size = sd[:, :, None] * sd[:, None, :]
+        for rho in (STRONG, -STRONG / (K - 1)):
+            starts.append(size * (rho + (1.0 - rho) * own))
+    best: Optimum | None = None
+    for S in starts:
+        found = maximise(problem.start(S), problem)
+        if found is None:
+            continue
+        if best is None or _rank(found) < _rank(best):
+            best = found
+        if not several and not best.message:
+            break
+    return best
+
+
+def _rank(optimum: Optimum) -> tuple[bool, float]:
+    """Sort key: converged first, then by likelihood; equal maxima keep their order."""
+    return bool(optimum.message), round(optimum.evaluation.deviance, 7)
 
 
 def _inverse_information(optimum: Optimum) -> FloatArray:
     """Covariance of theta: inverse of the observed information, NaN if it has none."""
     information = 0.5 * optimum.derivatives.hessian
-    if not optimum.min_eigenvalue > 0:
+    if not optimum.min_eigenvalue > UNDETERMINED:
         return np.full_like(information, np.nan)
     size = np.sqrt(np.diagonal(information))
     scaled = np.linalg.inv(information / size[:, None] / size[None, :])
@@ -371,14 +399,31 @@ def _inference_covariance(
     return adjusted_covariance(problem, optimum, cov_theta, CURVATURE[vcov])
 
 
+def _lost(Phi: FloatArray, used: FloatArray) -> Iterator[str]:
+    """Say what weakens the standard errors of a fit that converged."""
+    values = np.linalg.eigvalsh(Phi)
+    if values[-1] > MOST_SPREAD * values[0]:
+        yield (
+            "the information about the coefficients differs by a factor of"
+            f" {values[-1] / values[0]:.0e}, so standard errors and degrees of freedom"
+            " have lost digits: are visits or weights in different units?"
+        )
+    if np.any(np.diagonal(used) < 0):
+        yield (
+            "the adjusted covariance of the coefficients has negative variances, whose"
+            " standard errors are missing: too few subjects for this vcov"
+        )
+
+
 def _convergence(
     optimum: Optimum,
     steps: tuple[LadderStep, ...],
     design: Design,
     aliased: Any,
+    further: Sequence[str],
 ) -> Convergence:
     messages = [f"{step.covariance}: {step.message}" for step in steps if step.message]
-    messages += design.messages
+    messages += [*design.messages, *further]
     names = [design.columns[j] for j in np.flatnonzero(aliased)]
     if names:
         messages += _empty_cells(design)

@@ -103,8 +103,10 @@ def read_histories(fit: MmrmFit, data: pd.DataFrame) -> Histories:
     frame[fit.visit] = _coded(data, fit.visit, fit.visits)
     if fit.group:
         frame[fit.group] = _coded(data, fit.group, fit.groups)
+    # A number may be in the column of the visit, which is a factor here.
+    apart = {name: f"{name} (number)" if name in keys else name for name in numbers}
     for name in numbers:
-        frame[name] = _numbers(data, name)
+        frame[apart[name]] = _numbers(data, name)
     # What stands beside the formula obeys the rules of the fit, so they are its own.
     records = read_records(
         frame,
@@ -112,8 +114,8 @@ def read_histories(fit: MmrmFit, data: pd.DataFrame) -> Histories:
         subject=fit.subject,
         visit=fit.visit,
         group=fit.group,
-        weights=fit.weights,
-        coordinates=places,
+        weights=apart[fit.weights] if fit.weights else None,
+        coordinates=[apart[name] for name in places],
         levels={},
     )
     if fit.group:  # the groups of the fit, of which these subjects may not have all

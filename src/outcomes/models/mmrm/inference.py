@@ -14,6 +14,25 @@ from outcomes.models.mmrm import between_within, kenward_roger, satterthwaite
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.options import FloatArray
 
+# Eigenvalue of the covariance of rows, as a share of the largest, that is rounding.
+SINGULAR = 1e-10
+# Variance of a row under the sandwich, as a share of its variance under the model, that
+# is rounding: subjects who settle a coefficient alone have no residual.
+NO_VARIANCE = 1e-14
+TOO_FEW = (
+    "the sandwich covariance of these rows is singular: too few subjects for so many"
+    " rows; test fewer, or use vcov='model'"
+)
+NO_DF = "no degrees of freedom are left: too few subjects for the coefficients"
+
+
+def _is_singular(fit: MmrmFit, L: FloatArray) -> bool:
+    """Tell whether the sandwich covariance of rows has no inverse."""
+    size = np.sqrt(np.einsum("rp,pq,rq->r", L, fit.cov_model, L))
+    scaled = (L @ fit.cov_inference @ L.T) / size[:, None] / size
+    values = np.linalg.eigvalsh(scaled)
+    return not values[0] > SINGULAR * values[-1]
+
 
 def _row_df(fit: MmrmFit, L: FloatArray) -> FloatArray:
     if fit.df_method == "asymptotic":
@@ -38,9 +57,13 @@ def _row_df(fit: MmrmFit, L: FloatArray) -> FloatArray:
 @evaluate_rows.register
 def _(fit: MmrmFit, L: FloatArray) -> RowInference:
     variance = np.einsum("rp,pq,rq->r", L, fit.cov_inference, L)
+    if fit.sandwich is not None:
+        model = np.einsum("rp,pq,rq->r", L, fit.cov_model, L)
+        variance = np.where(variance > NO_VARIANCE * model, variance, np.nan)
     with np.errstate(invalid="ignore"):
         std_error = np.sqrt(variance)
-    return RowInference(L @ fit.beta, std_error, _row_df(fit, L))
+    df = _row_df(fit, L)
+    return RowInference(L @ fit.beta, std_error, np.where(df > 0, df, np.nan))
 
 
 @evaluate_jointly.register
@@ -55,6 +78,8 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
         return JointTest(
             np.nan, len(L), np.nan, "the observed information has no inverse"
         )
+    if fit.sandwich is not None and _is_singular(fit, L):
+        return JointTest(np.nan, len(L), np.nan, TOO_FEW)
     if fit.df_method == "kenward-roger":
         statistic, df = kenward_roger.joint(
             L,
@@ -77,4 +102,6 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
     difference = L @ fit.beta
     middle = np.linalg.solve(L @ fit.cov_inference @ L.T, difference)
     df = float(_row_df(fit, L).min())
+    if not df > 0:
+        return JointTest(np.nan, len(L), np.nan, NO_DF)
     return JointTest(float(difference @ middle) / len(L), len(L), df)

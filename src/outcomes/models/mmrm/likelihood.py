@@ -146,8 +146,8 @@ def invert_patterns(
     padded = sigma * present[:, :, None] * present[:, None, :]
     padded[:, np.arange(size), np.arange(size)] += 1.0 - present
     try:
-        if not data.individual:
-            np.linalg.cholesky(sigma)
+        if not data.individual and np.count_nonzero(data.distance == 0.0) == size:
+            np.linalg.cholesky(sigma)  # visits no subject has together included
         roots = np.linalg.cholesky(padded)
     except np.linalg.LinAlgError:
         return None

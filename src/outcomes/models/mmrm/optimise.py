@@ -33,6 +33,9 @@ LARGEST_SHRINKAGE = 10.0
 # Below this smallest eigenvalue of the correlation matrix Sigma counts as singular.
 SINGULAR = 1e-8
 NEARLY_SINGULAR = 1e-2
+# Of the information about parameters in units of `Problem.scale`: below this, some of
+# them could be a thousand times what they are.
+UNDETERMINED = 1e-6
 # Of the Hessian relative to the Fisher information, in a scoring step.
 SMALLEST_CURVATURE = 0.05
 
@@ -139,6 +142,11 @@ def _finish(
         )
         if nearness < NEARLY_SINGULAR:
             message += "; it rises towards a singular covariance matrix"
+    elif not message and smallest < UNDETERMINED:
+        message = (
+            "the data do not determine all covariance parameters (smallest eigenvalue"
+            f" of the information {smallest:.1e}): too few residual degrees of freedom"
+        )
     elif not message and not decrement <= DECREMENT_LIMIT:
         message = (
             f"the Newton decrement is still {decrement:.1e} and the gradient"

@@ -104,7 +104,7 @@ def prepare(design: Design, records: Records, *, spatial: bool) -> Prepared:
         )
     factor = triangle(full[:, used])
     R, projected = factor[:p, :p], factor[:p, p]
-    left = float(factor[p, p] ** 2)
+    left = float(factor[p, p] ** 2) if len(factor) > p else 0.0
     if left <= NO_RESIDUAL * float(full[:, -1] @ full[:, -1]):
         raise ModelError(
             f"the formula explains '{design.formula.outcome}' without remainder (is it"
@@ -119,6 +119,13 @@ def prepare(design: Design, records: Records, *, spatial: bool) -> Prepared:
     parts = tuple(replace(part, Z=part.Z[:, :, used] @ change) for part in parts)
     pairs = np.stack([_pairs(part) for part in parts])
     products = np.stack([part.Z[:, :, p].T @ part.Z[:, :, p] for part in parts])
+    for group, own in zip(records.groups, products, strict=True):
+        if np.trace(own) <= NO_RESIDUAL * float(full[:, -1] @ full[:, -1]):
+            raise ModelError(
+                f"group: the formula explains '{design.formula.outcome}' of"
+                f" {records.group_name} {group!r} without remainder (is it constant"
+                " there?): there is no variance to estimate."
+            )
     return Prepared(
         parts=parts,
         R=R,
@@ -210,7 +217,9 @@ def check_structure(prepared: Prepared, structure: Structure, records: Records) 
     ):
         reason = _check_part(part, pairs, S, structure, records.visits)
         if reason:
-            return f"{records.group_name} {group!r}: {reason}" if group else reason
+            if records.group_name:
+                reason = f"{records.group_name} {group!r}: {reason}"
+            return reason
     return ""
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OFFENDERS_SHOWN = 3
+# Weights beyond these leave no digits.
+LEAST_WEIGHT, MOST_APART = 1e-30, 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def read_records(
     if coordinates:
         columns = [read_numbers(beside[name], name) for name in coordinates]
         places = np.column_stack([column.to_numpy() for column in columns])
-        _check_apart(beside, subject, visit, coordinates)
+        _check_apart(beside, who, places, subject, visit, coordinates)
     return Records(
         subject=who,
         visit=frame[visit].cat.codes.to_numpy().astype(np.intp),
@@ -161,6 +163,16 @@ def _check_constant(
 def _check_positive(
     frame: pd.DataFrame, values: FloatArray, subject: str, visit: str, name: str
 ) -> None:
+    smallest, largest = float(values.min()), float(values.max())
+    if smallest > 0 and not (
+        smallest > LEAST_WEIGHT
+        and largest < 1.0 / LEAST_WEIGHT
+        and largest < MOST_APART * smallest
+    ):
+        raise ModelError(
+            f"weights: {name} goes from {smallest:g} to {largest:g}, too far from one"
+            " or from each other to compute with."
+        )
     wrong = ~(values > 0)
     if wrong.any():
         raise ModelError(
@@ -171,9 +183,17 @@ def _check_positive(
 
 
 def _check_apart(
-    frame: pd.DataFrame, subject: str, visit: str, coordinates: Sequence[str]
+    frame: pd.DataFrame,
+    who: IntArray,
+    places: FloatArray,
+    subject: str,
+    visit: str,
+    coordinates: Sequence[str],
 ) -> None:
-    repeated = frame.duplicated([subject, *coordinates], keep=False)
+    import pandas as pd
+
+    keys = pd.DataFrame(np.column_stack([who, places]))
+    repeated = keys.duplicated(keep=False).to_numpy()
     if repeated.any():
         n = int(frame.loc[repeated, subject].nunique())
         raise ModelError(

@@ -204,7 +204,8 @@ class MmrmFit:
         """Residual covariance, visits by visits; with groups, of each level."""
         import pandas as pd
 
-        own = self.visits if self.sigma.shape[-1] == len(self.visits) else (0, 1)
+        individual = self.problem.parts[0].individual
+        own = (0, 1) if individual else self.visits
         frames = [pd.DataFrame(part, index=own, columns=own) for part in self.sigma]
         return dict(zip(self.groups, frames, strict=True)) if self.groups else frames[0]
 

@@ -13,7 +13,7 @@ from outcomes.models.mmrm.optimise import Optimum
 from outcomes.models.mmrm.prepare import Prepared
 from outcomes.models.mmrm.records import Records
 from outcomes.models.mmrm.subjects import blocks_of
-from outcomes.models.options import BoolArray, FloatArray, IntArray
+from outcomes.models.options import BoolArray, FloatArray
 
 # Eigenvalues of I - H_i below this are zero: the subject settles a coefficient alone.
 ZERO = 1e-10
@@ -35,12 +35,15 @@ class Sandwich:
         its last record.
     adjusted : FloatArray, shape (N, K, p)
         ``A_i C_i' X_i``.
+    messages : tuple of str
+        Who is not in it.
     """
 
     covariance: FloatArray
     Phi: FloatArray
     whitened: FloatArray
     adjusted: FloatArray
+    messages: tuple[str, ...]
 
     def row_df(self, L: FloatArray) -> FloatArray:
         """Approximate degrees of freedom of rows, equation (17).
@@ -114,23 +117,41 @@ def make_sandwich(
     adjusted = np.zeros_like(whitened)
     meat = np.zeros((p, p))
     done = 0
+    alone: list[int] = []
     for block in blocks_of(records, problem, optimum.theta):
         n, k = block.rows.shape
-        C = np.swapaxes(np.linalg.cholesky(np.linalg.inv(block.sigma)), 1, 2)
+        try:
+            C = np.swapaxes(np.linalg.cholesky(np.linalg.inv(block.sigma)), 1, 2)
+        except np.linalg.LinAlgError:  # of a fit that did not converge, and says so
+            unknown = np.full_like(whitened, np.nan)
+            return Sandwich(np.full_like(meat, np.nan), at.Phi, unknown, unknown, ())
         x = C @ X[block.rows]
         e = C @ residual[block.rows][:, :, None]
         ax, ae = x, e
+        A, settled = _adjustment(x, at.Phi, kind)
+        alone += block.rows[settled, 0].tolist()
         if kind != "cr0":
-            A, settled = _adjustment(x, at.Phi, kind)
-            if kind == "cr3" and settled.any():
-                raise ModelError(_alone(design, subject, block.rows[settled, 0]))
             ax, ae = A @ x, A @ e
         score = np.einsum("nkp,nk->np", x, ae[:, :, 0])
         meat += score.T @ score
         own = slice(done, done + n)
         whitened[own, :k], adjusted[own, :k] = x, ax
         done += n
-    return Sandwich(at.Phi @ meat @ at.Phi, at.Phi, whitened, adjusted)
+    messages: tuple[str, ...] = ()
+    if alone:
+        names = design.frame[subject].iloc[sorted(alone)]
+        who = f"{subject} {', '.join(map(str, names[:OFFENDERS_SHOWN]))}"
+        if kind == "cr3":
+            raise ModelError(
+                f"vcov: 'cr3' leaves out one subject at a time, and without {who} a"
+                " coefficient cannot be estimated. Use 'cr2', or take terms out of the"
+                " formula."
+            )
+        messages = (
+            f"{len(alone)} subjects settle a coefficient alone (first: {who}); their"
+            f" residuals are zero, and what they settle has no variance in {kind}",
+        )
+    return Sandwich(at.Phi @ meat @ at.Phi, at.Phi, whitened, adjusted, messages)
 
 
 def _adjustment(
@@ -144,12 +165,3 @@ def _adjustment(
     power = np.where(zero, 0.0, safe ** (-0.5 if kind == "cr2" else -1.0))
     A = (vectors * power[:, None, :]) @ np.swapaxes(vectors, 1, 2)
     return np.asarray(A), np.asarray(zero.any(axis=1))
-
-
-def _alone(design: Design, subject: str, rows: IntArray) -> str:
-    names = design.frame[subject].iloc[rows[:OFFENDERS_SHOWN]]
-    return (
-        f"vcov: 'cr3' leaves out one subject at a time, and without {subject}"
-        f" {', '.join(map(str, names))} a coefficient cannot be estimated. Use 'cr2',"
-        " or take terms out of the formula."
-    )

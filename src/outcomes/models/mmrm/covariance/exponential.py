@@ -57,8 +57,8 @@ def _unit(tau: FloatArray) -> FloatArray:
 
 # As R mmrm: the logit of the correlation at distance one.
 _LINK = Link(
-    to_free=lambda tau, K: -np.log(np.expm1(1.0 / tau)),
-    from_free=lambda eta, K: 1.0 / np.log1p(np.exp(-eta)),
+    to_free=lambda tau, K: -1.0 / tau - np.log1p(-_unit(tau)),
+    from_free=lambda eta, K: 1.0 / np.logaddexp(0.0, -eta),
     slope=lambda tau, K: tau**2 * (1.0 - _unit(tau)),
     bend=lambda tau, K: (
         tau**2 * (1.0 - _unit(tau)) * (2.0 * tau * (1.0 - _unit(tau)) - _unit(tau))
