@@ -28,6 +28,7 @@ from outcomes.study.spec import (
     AnyAnalysis,
     BaselineCharacteristics,
     Change,
+    Diagnostics,
     Disposition,
     OfEndpoint,
     PredictsOutcome,
@@ -263,7 +264,7 @@ class Plan:
             # numbers and titles depend on the other analyses, and are settled here
             spec={
                 **self._sections(*_DISPLAY),
-                "analyses": [self._analysis(display.analysis)],
+                "analyses": self._with_subject(display.analysis),
                 "displays": [display.number, display.title, *display.footnotes],
             },
         )
@@ -300,6 +301,12 @@ class Plan:
         found = next(a for a in self._content["analyses"] if a["id"] == id)
         return {k: v for k, v in found.items() if k not in ("accept_error", *without)}
 
+    def _with_subject(self, id: str, *without: str) -> list[dict[str, Any]]:
+        """Return an analysis and, where it is about another, that one behind it."""
+        analysis = self.study.spec.analysis(id)
+        about = [analysis.of] if isinstance(analysis, Diagnostics) else []
+        return [self._analysis(name, *without) for name in (id, *about)]
+
     def _scores_used(self) -> list[list[str]]:
         """Return instrument and score of endpoints and predictors, as ingest asks."""
         spec = self.study.spec
@@ -314,6 +321,7 @@ class Plan:
         estimands: list[str] = []
         endpoints: list[str] = []
         counted: list[AnyAnalysis] = []
+        about: list[AnyAnalysis] = []
         labels: dict[str, Any] = {}
         match analysis:
             case Disposition():
@@ -321,13 +329,16 @@ class Plan:
                 counted = [
                     a for a in spec.analyses if isinstance(a, Change) and a.prespecified
                 ]
+            case Diagnostics():
+                about = [spec.analysis(analysis.of)]
+                labels = self._content["sources"]["dm"]["covariates"]
             case BaselineCharacteristics():
                 endpoints = list(analysis.scores)
                 labels = self._content["sources"]["dm"]["covariates"]
             case Responders():
                 estimands = list(analysis.estimands.values())
                 endpoints = list(analysis.endpoints)
-        for part in (analysis, *counted):
+        for part in (analysis, *counted, *about):
             if isinstance(part, OfEndpoint):
                 estimands += [part.estimand] if part.estimand else []
                 endpoints += [part.endpoint] if part.endpoint else []
@@ -335,7 +346,7 @@ class Plan:
         return {
             **self._sections(*_ANALYSE),
             "analyses": [
-                self._analysis(analysis.id, "title"),
+                *self._with_subject(analysis.id, "title"),
                 *(self._analysis(a.id, "title", "conf_level") for a in counted),
             ],
             "covariates": labels,

@@ -31,7 +31,10 @@ CONTENT: dict[str, Any] = {
         {"id": "WEEK3", "label": "Week 3", "day": 22, "window": [19, 26]},
     ],
     "sources": {
-        "dm": {"file": "dm.csv", "columns": {"USUBJID": "id", "ARMCD": "arm"}},
+        "dm": {
+            "file": "dm.csv",
+            "columns": {"USUBJID": "id", "ARMCD": "arm", "SITEID": "site"},
+        },
         "cm": {"file": "cm.csv", "columns": {"USUBJID": "id"}},
         "ex": {"file": "ex.csv", "columns": {"USUBJID": "id"}},
         "qs": [
@@ -100,6 +103,13 @@ CONTENT: dict[str, Any] = {
             "question": "change",
             "estimand": "main",
             "visit": "WEEK3",
+            "prespecified": True,
+            "model": {"averages": {"both": ["DAY2", "WEEK3"]}, "anova": 3},
+        },
+        {
+            "id": "checks",
+            "question": "diagnostics",
+            "of": "primary",
             "prespecified": True,
         },
         {
@@ -278,6 +288,17 @@ def change(rows: ArdRows) -> None:
         here.add("conf_high", -2.325, term="difference", conf_level=0.95)
         here.add("estimate", -1.005, term="d-baseline-sd")
         here.add("estimate", -0.635, term="d-completer-change-sd")
+    for place, arm in enumerate(ARMS):
+        _estimate(
+            rows.at(arm=arm, level="both", term="lsmean-average"), -11.5 + 6 * place
+        )
+    both = rows.at(arm="PSI25", comparator="PSI1", level="both")
+    both = both.at(term="difference-average")
+    _estimate(both, -6.125)
+    both.add_all({"t": -3.5, "p_value": 0.0027})
+    for level, f in (("TRT01P", 11.25), ("AVISIT", 4.5), ("TRT01P:AVISIT", 0.75)):
+        tests = {"f": f, "num_df": 1, "den_df": 17.25, "p_value": 0.4 / f}
+        rows.add_all(tests, term="type-3-test", level=level)
     fit = rows.at(term="fit")
     fit.add_all({"n_subjects": 20, "n_records": 36, "minus_2_loglik": 251.125})
     fit.add_all({"aic": 257.125, "bic": 259.5})
@@ -285,6 +306,50 @@ def change(rows: ArdRows) -> None:
     test = {"f": 11.76, "num_df": 1, "den_df": 17.25, "p_value": 0.0032}
     rows.add_all(test, term="arm-by-visit")
     rows.add_all(test, term="arm-at-all-visits")
+
+
+def _estimate(rows: ArdRows, value: float) -> None:
+    rows.add_all({"estimate": value, "std_error": 1.75, "df": 17.25})
+    rows.add("conf_low", value - 3.675, conf_level=0.95)
+    rows.add("conf_high", value + 3.675, conf_level=0.95)
+
+
+def diagnostics(rows: ArdRows) -> None:
+    rows = rows.at(
+        endpoint="madrs_change",
+        population="FAS",
+        estimand="main",
+        method="MMRM, unstructured covariance, Kenward-Roger degrees of freedom",
+    )
+    for place, (visit, day) in enumerate(VISITS):
+        here = rows.at(visit=visit, time=day)
+        here.add_all(
+            {"n": 18, "mean": 0.0125, "sd": 0.985, "skewness": -0.215, "kurtosis": 1.5},
+            term="residuals",
+        )
+        for point, x in enumerate((-1.25, 0.0, 1.25), start=1):
+            at = here.at(term="residual-quantile", level=f"{point:04d}")
+            p = (point - 0.375) / 3.25
+            at.add_all({"probability": p, "x": x, "y": 1.1 * x + 0.05 * place})
+        here.add("estimate", 9.125 + place, term="fitted-sd")
+        here.add("estimate", 8.75 + place, term="empirical-sd")
+    both = rows.at(visit="WEEK3", time=22, level="DAY2")
+    both.add("estimate", 0.625, term="fitted-correlation")
+    both.add("estimate", 0.575, term="empirical-correlation")
+    for point, x in enumerate((-14.5, -9.25, -3.75), start=1):
+        at = rows.at(term="residual-spread", level=f"{point:04d}")
+        at.add_all({"x": x, "n": 12, "mean": 0.105 * (point - 2), "sd": 0.975})
+    result = rows.at(visit="WEEK3", time=22, arm="PSI25", comparator="PSI1")
+    whole = result.at(term="difference")
+    _estimate(whole, -6.0)
+    whole.add_all({"t": -3.42857, "p_value": 0.00031})
+    left = rows.at(visit="WEEK3", time=22, term="left-out", method_id="SITEID")
+    left.add("label", text="Study Site Identifier")
+    for site, n, value in (("01", 12, -5.25), ("02", 5, -6.625), ("03", 1, -6.0625)):
+        left.add("n", n, level=site)
+        line = result.at(level=site, term="difference-without", method_id="SITEID")
+        _estimate(line, value)
+        line.add_all({"t": value / 1.75, "p_value": -0.02 / value})
 
 
 def distribution(rows: ArdRows) -> None:
@@ -357,6 +422,7 @@ _RESULTS: dict[str, Callable[[ArdRows], None]] = {
     "baseline": baseline,
     "missingness": missingness,
     "change": change,
+    "diagnostics": diagnostics,
     "distribution": distribution,
     "responders": responders,
     "predicts-outcome": prediction,

@@ -19,9 +19,14 @@ DISPLAYS = {
     "primary-estimates": "tables",
     "response-rates": "tables",
     "mystical-coefficients": "tables",
+    "checks-checks": "tables",
+    "checks-left-out": "tables",
     "primary-over-time": "figures",
     "spread-ecdf": "figures",
     "mystical-scatter": "figures",
+    "checks-residuals": "figures",
+    "checks-correlation": "figures",
+    "checks-influence": "figures",
 }
 
 

@@ -73,12 +73,42 @@ def test_editing_an_analysis_touches_it_and_what_shows_it(
     plan: Plan, tmp_path: Path
 ) -> None:
     touched = changed(plan, plan_after(tmp_path, _edit_analysis))
-    shown = {job.name for job in plan.jobs if "ard/primary.parquet" in job.inputs}
-    assert "analyse/primary" in touched
+    # Diagnostics are of the analysis, so that they read it too.
+    own = {"analyse/primary", "analyse/primary-diagnostics"}
+    files = {"ard/primary.parquet", "ard/primary-diagnostics.parquet"}
+    shown = {job.name for job in plan.jobs if files & set(job.inputs)}
+    assert {name for name in touched if name.startswith("analyse")} == own
+    assert touched <= shown | own | {"report", "manifest", "accept"}
+
+
+def test_diagnostics_touch_nothing_but_themselves(plan: Plan, tmp_path: Path) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        found = next(a for a in content["analyses"] if a["question"] == "diagnostics")
+        found["leave_out"] = []
+
+    touched = changed(plan, plan_after(tmp_path, edit))
     assert {name for name in touched if name.startswith("analyse")} == {
-        "analyse/primary"
+        "analyse/primary-diagnostics"
     }
-    assert touched <= shown | {"analyse/primary", "report", "manifest", "accept"}
+    after = plan_after(tmp_path, edit)
+    assert "primary-diagnostics-influence" not in after.ids("display")
+    assert "primary-diagnostics-residuals" in after.ids("display")
+
+
+@pytest.mark.parametrize("key", ["averages", "group"])
+def test_a_choice_of_the_model_touches_its_analysis_only(
+    key: str, plan: Plan, tmp_path: Path
+) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        found = next(a for a in content["analyses"] if a["id"] == "per-protocol")
+        found["model"][key] = (
+            {"late": ["POST2", "WEEK18"]} if key == "averages" else "arm"
+        )
+
+    touched = changed(plan, plan_after(tmp_path, edit))
+    names = {name for name in touched if name.startswith("analyse")}
+    # Disposition counts whom the prespecified analyses of change analyse.
+    assert names == {"analyse/per-protocol", "analyse/disposition"}
 
 
 def test_editing_a_label_of_a_display_touches_no_analysis(

@@ -22,6 +22,7 @@ from outcomes.study.load import StudyFile, load_study
 from outcomes.study.spec import (
     BaselineCharacteristics,
     Change,
+    Diagnostics,
     Disposition,
     PredictsOutcome,
     Sources,
@@ -113,6 +114,8 @@ def test_every_analysis(study: StudyFile, whole: Path, tmp_path: Path) -> None:
             and other.prespecified
         ]
         parts = [analysis, *counted]
+        if isinstance(analysis, Diagnostics):
+            parts.append(spec.analysis(analysis.of))
         names = {getattr(part, "estimand", None) for part in parts}
         names |= set(getattr(analysis, "estimands", {}).values())
         estimands = [estimand for estimand in spec.estimands if estimand.id in names]
@@ -125,7 +128,7 @@ def test_every_analysis(study: StudyFile, whole: Path, tmp_path: Path) -> None:
             "estimands": estimands,
             "endpoints": {k: v for k, v in spec.endpoints.items() if k in used},
         }
-        if isinstance(analysis, BaselineCharacteristics):
+        if isinstance(analysis, BaselineCharacteristics | Diagnostics):
             dm = SubjectSource.model_construct(covariates=spec.sources.dm.covariates)
             replaced["sources"] = Sources.model_construct(dm=dm)
         part = restricted(study, _ANALYSE, **replaced)

@@ -199,7 +199,7 @@ def _analysed(
 ) -> None:
     """Count the subjects with a record that the analysis uses."""
     data = change_data(spec, analysis, adsl, adqs)
-    used = set(data.records["USUBJID"])
+    used = set(data.modelled["USUBJID"])
     for arm, subjects in data.people.by_arm():
         counts = share(int(subjects["USUBJID"].isin(used).sum()), len(subjects))
         ard.add_all(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from outcomes.analyses.change_data import ChangeData
-from outcomes.analyses.describe import numbers, pooled_sd
+from outcomes.analyses.describe import pooled_sd
 from outcomes.analyses.selection import in_words
 from outcomes.ard.rows import ArdRows
 
@@ -42,7 +42,7 @@ def add_effect_sizes(
     observed, modelled : ArdRows
         Where results of observed cases and of the model go.
     """
-    rows, arm_variable = data.records, data.people.arm_variable
+    arm_variable = data.people.arm_variable
     baseline = [
         data.baseline.reindex(subjects["USUBJID"]).dropna()
         for _, subjects in data.people.by_arm(total=False)
@@ -61,10 +61,7 @@ def add_effect_sizes(
             **place, comparator=reference, n_subjects=sum(map(len, baseline))
         )
         _add(here.at(term=BY_BASELINE, method=words), row["estimate"], spread)
-        changes = [
-            numbers(rows.loc[_cell(rows, arm_variable, who, visit), "CHG"])
-            for who in (arm, reference)
-        ]
+        changes = [data.changes(visit, who) for who in (arm, reference)]
         here = observed.at(
             **place,
             comparator=reference,
@@ -86,10 +83,6 @@ def mean_difference(groups: Sequence[ArrayLike]) -> float:
     if not (first.size and second.size):
         return float("nan")
     return float(first.mean() - second.mean())
-
-
-def _cell(rows: pd.DataFrame, variable: str, arm: str, visit: str) -> pd.Series[bool]:
-    return (rows[variable] == arm) & (rows["AVISIT"] == visit)
 
 
 def _add(ard: ArdRows, difference: float, spread: float) -> None:

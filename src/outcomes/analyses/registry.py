@@ -9,6 +9,7 @@ MODULES: Final[dict[str, str]] = {
     "baseline": "outcomes.analyses.baseline",
     "missingness": "outcomes.analyses.missingness",
     "change": "outcomes.analyses.change",
+    "diagnostics": "outcomes.analyses.diagnostics",
     "distribution": "outcomes.analyses.distribution",
     "responders": "outcomes.analyses.responders",
     "predicts-outcome": "outcomes.analyses.predicts_outcome",

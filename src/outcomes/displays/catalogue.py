@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from outcomes.displays.words import endpoint_of
+from outcomes.displays.words import endpoint_of, subject_of
 from outcomes.errors import SpecError
 from outcomes.study.displays import (
-    TEMPLATES,
     Kind,
     Template,
     score_label,
     score_name,
+    templates_of,
 )
 from outcomes.study.spec import AnyAnalysis, Display, OfEndpoint, Study
 
@@ -48,6 +48,11 @@ _AFTER_TITLE = {
     "over-time": "over time",
     "scatter": "scatter plot",
     "coefficients": "coefficients",
+    "checks": "residuals and covariance",
+    "residuals": "normalised residuals",
+    "correlation": "fitted and empirical correlation",
+    "influence": "one part of the subjects left out",
+    "left-out": "one part of the subjects left out",
 }
 """Added to an analysis' own title, where one analysis has several displays."""
 
@@ -109,7 +114,7 @@ def default_displays(spec: Study) -> list[PlannedDisplay]:
     used: set[tuple[Kind, str]] = set()
     displays = []
     for analysis in spec.analyses:
-        for template in TEMPLATES[analysis.question]:
+        for template in templates_of(analysis):
             number = _free_number(template, used, taken)
             used.add(_plain(template.kind, number))
             displays.append(
@@ -131,7 +136,7 @@ def _plain(kind: Kind, number: str) -> tuple[Kind, str]:
 
 def _kind_of(spec: Study, id: str) -> Kind:
     for analysis in spec.analyses:
-        for template in TEMPLATES[analysis.question]:
+        for template in templates_of(analysis):
             if f"{analysis.id}-{template.name}" == id:
                 return template.kind
     return "table"
@@ -220,9 +225,10 @@ def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
         more = _AFTER_TITLE.get(template.name)
         return f"{analysis.title}: {more}" if more else analysis.title
     words = {"endpoint": "", "visit": "", "predictor": ""}
-    if isinstance(analysis, OfEndpoint):
-        words["endpoint"] = score_label(spec, endpoint_of(spec, analysis))
-    visit = getattr(analysis, "visit", None)
+    about = subject_of(spec, analysis)
+    if isinstance(about, OfEndpoint):
+        words["endpoint"] = score_label(spec, endpoint_of(spec, about))
+    visit = getattr(about, "visit", None)
     if visit is not None:
         words["visit"] = spec.visit(visit).label
     predictor = getattr(analysis, "predictor", None)

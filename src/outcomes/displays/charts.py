@@ -90,4 +90,100 @@ class CloudsChart:
     y_label: str
 
 
-Chart = CoursesChart | StepsChart | CloudsChart
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Quantiles of residuals at one visit: (normal, residual) pairs."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Residuals of records with like fitted values; ``sd`` is None of a single one."""
+
+    at: float
+    mean: float
+    sd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualsChart:
+    """Normal quantile plots by visit, and spread of residuals against fitted values."""
+
+    panels: tuple[Quantiles, ...]
+    bins: tuple[Bin, ...]
+    x_label: str
+    y_label: str
+    fitted_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeatCell:
+    """One cell of a matrix; ``value`` is None on the diagonal and where unknown."""
+
+    row: int
+    column: int
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A lower triangle of correlations with standard deviations on its diagonal."""
+
+    name: str
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatChart:
+    """Pairs of matrices, one below the other; ``names`` are those of rows."""
+
+    pairs: tuple[tuple[Heat, Heat], ...]
+    names: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its limits."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForestLine:
+    """A line of a forest plot: one interval per panel, None where there is none.
+
+    A ``heading`` has none at all.
+    """
+
+    name: str
+    intervals: tuple[Interval | None, ...]
+    heading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForestPanel:
+    """A panel of a forest plot; ``whole`` is drawn as a line and a band."""
+
+    name: str
+    look: Look
+    whole: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ForestChart:
+    """Results with one part left out in turn, beside the whole."""
+
+    panels: tuple[ForestPanel, ...]
+    lines: tuple[ForestLine, ...]
+    x_label: str
+
+
+Chart = (
+    CoursesChart | StepsChart | CloudsChart | ResidualsChart | HeatChart | ForestChart
+)

@@ -19,12 +19,14 @@ from outcomes.displays.description import text as plain
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
-from outcomes.displays.words import population_of
+from outcomes.displays.words import population_of, subject_of
 from outcomes.study.displays import population_words
 from outcomes.study.spec import AnyAnalysis, Arm, Study
 
 _REASONS_SHOWN = 5
 _VERSION = re.compile(r"outcomes [0-9][0-9A-Za-z.+]*")
+_LEFT_OUT = "-without"
+"""Ends the terms of results with a part left out, which is their level."""
 _WHOLE = ("analysis", "visit", "subjects")
 """Terms whose errors are sentences about the whole of a place."""
 
@@ -41,6 +43,11 @@ class Context:
     def analysis(self) -> AnyAnalysis:
         """The analysis behind the display."""
         return self.spec.analysis(self.display.analysis)
+
+    @property
+    def subject(self) -> AnyAnalysis:
+        """The analysis that the results are about: its own, or that of diagnostics."""
+        return subject_of(self.spec, self.analysis)
 
     @property
     def looks(self) -> dict[str, Look]:
@@ -61,7 +68,7 @@ class Context:
     @property
     def confidence(self) -> str:
         """The confidence level of the analysis, as ``95%``."""
-        return f"{100 * getattr(self.analysis, 'conf_level', 0.95):g}%"
+        return f"{100 * getattr(self.subject, 'conf_level', 0.95):g}%"
 
     def arm_label(self, id: str) -> str:
         """Return what an arm is called."""
@@ -123,11 +130,13 @@ class Context:
         return tuple(reasons)
 
     def _failure(self, row: Result) -> str:
+        term = row.term.removesuffix(_LEFT_OUT)
+        level = self._level_label(row.level)
         where = [
             self.visit_label(row.visit) if row.visit else "",
             self.arm_label(row.arm) if row.arm else "",
-            self._level_label(row.level),
-            row.term.replace("-", " ") if row.term not in _WHOLE else "",
+            f"without {level}" if level and term != row.term else level,
+            term.replace("-", " ") if term not in _WHOLE else "",
         ]
         place = ", ".join(part for part in where if part)
         return f"{place}: {row.error}" if place else row.error

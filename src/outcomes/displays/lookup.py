@@ -25,6 +25,7 @@ class Result:
     session: str
     arm: str
     comparator: str
+    subgroup: str
     level: str
     term: str
     method_id: str
@@ -38,7 +39,7 @@ class Result:
     prespecified: str
 
 
-_Place = tuple[str, str, str, str, str, str, str]
+_Place = tuple[str, str, str, str, str, str, str, str]
 
 
 class Results:
@@ -62,6 +63,7 @@ class Results:
                 row.visit,
                 row.arm,
                 row.comparator,
+                row.subgroup,
                 row.level,
                 row.method_id,
             )
@@ -75,6 +77,7 @@ class Results:
         visit: str = "",
         arm: str = "",
         comparator: str = "",
+        subgroup: str = "",
         level: str = "",
         method_id: str = "",
         endpoint: str | None = None,
@@ -89,7 +92,10 @@ class Results:
         RenderError
             If several rows match: the display would show one of them by chance.
         """
-        place = (term, statistic, visit, arm, comparator, level, method_id)
+        place = (
+            *(term, statistic, visit, arm, comparator),
+            *(subgroup, level, method_id),
+        )
         found = [
             row
             for row in self._places.get(place, ())

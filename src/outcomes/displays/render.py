@@ -14,13 +14,22 @@ from outcomes.displays.catalogue import PlannedDisplay, planned_displays
 from outcomes.displays.context import Context
 from outcomes.displays.description import Figure, Heading, Table
 from outcomes.displays.drawing.draw import draw
-from outcomes.displays.figures import cumulative, over_time, scatter
+from outcomes.displays.figures import (
+    correlation,
+    cumulative,
+    influence,
+    over_time,
+    residuals,
+    scatter,
+)
 from outcomes.displays.html import numbers_fragment, page, table_fragment
 from outcomes.displays.lookup import Results, results_of
 from outcomes.displays.tables import (
     baseline,
     change,
+    checks,
     disposition,
+    left_out,
     missingness,
     prediction,
     responders,
@@ -35,11 +44,16 @@ _TABLES: dict[str, Callable[[Context], Table]] = {
     "characteristics": baseline.build,
     "observed": missingness.build,
     "estimates": change.build,
+    "checks": checks.build,
+    "left-out": left_out.build,
     "rates": responders.build,
     "coefficients": prediction.build,
 }
 _FIGURES: dict[str, Callable[[Context], Figure]] = {
     "over-time": over_time.build,
+    "residuals": residuals.build,
+    "correlation": correlation.build,
+    "influence": influence.build,
     "ecdf": cumulative.build,
     "scatter": scatter.build,
 }

@@ -6,23 +6,49 @@ from collections.abc import Iterable
 
 from outcomes.datasets.adam import ADSL
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study.spec import AllOfEndpoint, AnyAnalysis, OfEndpoint, Study
-
-_COVARIANCES = {
-    "us": "unstructured",
-    "cs": "compound symmetry",
-    "ar1": "first-order autoregressive",
-}
-LS_MEANS = (
-    "LS means give the levels of every other factor equal weight and put covariates at"
-    " their mean."
+from outcomes.study.model import COVARIANCE_WORDS
+from outcomes.study.spec import (
+    AllOfEndpoint,
+    AnyAnalysis,
+    Change,
+    Diagnostics,
+    OfEndpoint,
+    Study,
 )
+
+_LS_MEANS = {
+    "equal": (
+        "LS means give the levels of every other factor equal weight and put covariates"
+        " at their mean."
+    ),
+    "proportional": (
+        "LS means give the levels of every other factor the weight of their records and"
+        " put covariates at their mean."
+    ),
+    "counterfactual": (
+        "LS means are averages of predictions for all records used, as if all were of"
+        " the arm and visit."
+    ),
+}
 _SMALL = ("A", "AND", "BY", "FOR", "FROM", "IN", "OF", "OR", "THE", "TO", "WITH")
 
 
 def covariance_words(id: str) -> str:
     """Return a covariance structure in words."""
-    return _COVARIANCES.get(id, id)
+    return COVARIANCE_WORDS.get(id, id)
+
+
+def ls_means_words(analysis: AnyAnalysis) -> str:
+    """Say how LS means treat what they are not about."""
+    means = analysis.model.means if isinstance(analysis, Change) else "equal"
+    return _LS_MEANS[means]
+
+
+def subject_of(spec: Study, analysis: AnyAnalysis) -> AnyAnalysis:
+    """Return the analysis that diagnostics are of; any other is its own subject."""
+    if isinstance(analysis, Diagnostics):
+        return spec.analysis(analysis.of)
+    return analysis
 
 
 def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
@@ -34,6 +60,7 @@ def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
 
 def population_of(spec: Study, analysis: AnyAnalysis) -> str:
     """Return the id of the population of an analysis, '' where it names none."""
+    analysis = subject_of(spec, analysis)
     estimand = getattr(analysis, "estimand", None)
     if estimand is not None:
         return spec.estimand(estimand).population
@@ -48,6 +75,17 @@ def covariate_words(names: Iterable[str]) -> str:
         label = "baseline value" if name == "BASE" else column.label if column else ""
         said.append(f"{label} ({name})" if label else name)
     return ", ".join(said)
+
+
+def term_words(term: str) -> str:
+    """Return a term of a model in words: ``Arm by visit`` for ``TRT01P:AVISIT``."""
+    known = {"TRT01P": "arm", "TRT01A": "arm", "AVISIT": "visit"}
+    parts = [
+        known.get(name.strip()) or covariate_words([name.strip()])
+        for name in term.split(":")
+    ]
+    said = " by ".join(parts)
+    return said[:1].upper() + said[1:]
 
 
 def predictor_unit(name: str, score: str) -> str:

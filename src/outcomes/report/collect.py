@@ -16,6 +16,7 @@ _SECTIONS: dict[tuple[int, ...], str] = {
     (14, 1): "Study population",
     (14, 2): "Efficacy",
     (14, 3): "Safety",
+    (16, 1): "Diagnostics",
 }
 
 

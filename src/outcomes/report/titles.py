@@ -8,6 +8,7 @@ from outcomes.study.displays import endpoint_label, score_label, score_name
 from outcomes.study.spec import (
     AnyAnalysis,
     ChangeEndpoint,
+    Diagnostics,
     OfEndpoint,
     PredictsOutcome,
     Responders,
@@ -19,6 +20,7 @@ QUESTIONS: Final = {
     "baseline": "baseline characteristics",
     "missingness": "missing data",
     "change": "change from baseline",
+    "diagnostics": "diagnostics of the model",
     "distribution": "distribution of change",
     "responders": "yes/no endpoints",
     "predicts-outcome": "prediction of change",
@@ -38,6 +40,9 @@ def analysis_title(spec: Study, analysis: AnyAnalysis) -> str:
     if analysis.title:
         return analysis.title
     question = QUESTIONS[analysis.question]
+    if isinstance(analysis, Diagnostics):
+        of = analysis_title(spec, spec.analysis(analysis.of))
+        return f"Diagnostics of the model: {of} ({analysis.id})"
     words = question[0].upper() + question[1:]
     if isinstance(analysis, OfEndpoint):
         estimand = spec.estimand(analysis.estimand) if analysis.estimand else None

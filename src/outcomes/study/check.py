@@ -10,12 +10,8 @@ from outcomes.datasets.adam import ADQS, ADSL
 from outcomes.datasets.sdtm import DM
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study.check_analyses import (
-    Found,
-    adsl_columns,
-    analyses,
-    score_problem,
-)
+from outcomes.study.check_analyses import analyses, score_problem
+from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.explain import entry_of, unknown
 from outcomes.study.expression import parse
 from outcomes.study.needs import unmet_needs
@@ -308,6 +304,6 @@ _CHECKS: dict[Callable[[Study], Found], str] = {
     _endpoints: "sources endpoints",
     unmet_needs: "sources origin populations endpoints",
     _estimands: "sources populations endpoints estimands",
-    analyses: "visits sources populations endpoints estimands analyses",
+    analyses: "arms visits sources populations endpoints estimands analyses",
 }
 """Each check, and the sections it compares."""

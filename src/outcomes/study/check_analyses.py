@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-
-from outcomes.datasets.adam import ADSL
 from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study import check_model
+from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.explain import unknown
 from outcomes.study.spec import (
     BaselineCharacteristics,
     Change,
     ChangeEndpoint,
+    Diagnostics,
     OfEndpoint,
     PredictsOutcome,
     Responders,
     Study,
 )
-
-Found = Iterator[tuple[str, str]]
-"""Pairs of key path and message."""
 
 
 def score_problem(spec: Study, name: str, score: str, where: str) -> Found:
@@ -37,13 +33,6 @@ def score_problem(spec: Study, name: str, score: str, where: str) -> Found:
             yield f"{where}.score", unknown(score, names, f"a score of {name}")
 
 
-def adsl_columns(spec: Study) -> dict[str, str]:
-    """Map every column ADSL will have, population flags aside, to its kind."""
-    known: dict[str, str] = {column.name: column.kind for column in ADSL.columns}
-    declared = spec.sources.dm.covariates
-    return known | {name: covariate.kind for name, covariate in declared.items()}
-
-
 def analyses(spec: Study) -> Found:
     """Yield what is wrong with the analyses of a study."""
     visits = [v.id for v in spec.visits]
@@ -59,12 +48,14 @@ def analyses(spec: Study) -> Found:
             yield where, f"{visit} is the baseline; change is analysed after it."
         if isinstance(analysis, OfEndpoint):
             yield from _of_endpoint(spec, analysis, where, estimands)
+        elif isinstance(analysis, Diagnostics):
+            yield from check_model.diagnostics(spec, analysis, where)
         elif analysis.population is None and not (
             isinstance(analysis, Responders) and analysis.estimands
         ):
             yield where, "needs a population."
         if isinstance(analysis, Change):
-            yield from _model(spec, analysis, where)
+            yield from check_model.model(spec, analysis, where)
         if isinstance(analysis, BaselineCharacteristics):
             columns = adsl_columns(spec)
             for name in analysis.variables:
@@ -82,7 +73,7 @@ def analyses(spec: Study) -> Found:
             yield from score_problem(
                 spec, part.instrument, part.score, f"{where}.predictor"
             )
-            yield from _covariates(
+            yield from check_model.covariates(
                 analysis.covariates,
                 [*adsl_columns(spec), "BASE"],
                 f"{where}.covariates",
@@ -92,34 +83,6 @@ def analyses(spec: Study) -> Found:
                 for s in spec.sources.qs
             ):
                 yield where, f"{part.instrument} has no source with a session."
-
-
-def _model(spec: Study, analysis: Change, where: str) -> Found:
-    model = analysis.model
-    known = [*adsl_columns(spec), "BASE", "AVISIT"]
-    yield from _covariates(model.covariates, known, f"{where}.model.covariates")
-    if isinstance(model.covariance, list):
-        if not model.covariance:
-            yield f"{where}.model.covariance", "is empty; name a structure, such as us."
-        for name, count in Counter(model.covariance).items():
-            if count > 1:
-                yield (
-                    f"{where}.model.covariance",
-                    f"'{name}' stands {count} times; once only.",
-                )
-    if model.method == "ml" and model.df == "kenward-roger":
-        yield f"{where}.model.df", "kenward-roger needs method: reml."
-
-
-def _covariates(terms: Sequence[str], known: Sequence[str], where: str) -> Found:
-    """Yield parts of covariates that are no column, or none to adjust for."""
-    for term in terms:
-        for part in term.split("*"):
-            name = part.strip()
-            if name not in known:
-                yield where, unknown(name, known, "a column")
-            elif name in ("STUDYID", "USUBJID", "SUBJID", "TRT01P", "TRT01A", "ARMCD"):
-                yield where, f"{name} is no covariate."
 
 
 def _of_endpoint(

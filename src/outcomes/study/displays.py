@@ -13,7 +13,9 @@ from typing import Final, Literal
 from outcomes.instruments.registry import instrument
 from outcomes.study.spec import (
     AllOfEndpoint,
+    AnyAnalysis,
     ChangeEndpoint,
+    Diagnostics,
     ResponseEndpoint,
     StatusEndpoint,
     Study,
@@ -63,6 +65,38 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
             "Change from baseline in {endpoint} over time",
         ),
     ),
+    "diagnostics": (
+        Template(
+            "checks",
+            "table",
+            "16.1.9.1",
+            "Residuals and covariance of the model of {endpoint}",
+        ),
+        Template(
+            "residuals",
+            "figure",
+            "F16.1.9.1",
+            "Normalised residuals of the model of {endpoint}",
+        ),
+        Template(
+            "correlation",
+            "figure",
+            "F16.1.9.2",
+            "Fitted and empirical correlation of {endpoint} between visits",
+        ),
+        Template(
+            "influence",
+            "figure",
+            "F16.1.9.3",
+            "Change in {endpoint} at {visit}, one part of the subjects left out",
+        ),
+        Template(
+            "left-out",
+            "table",
+            "16.1.9.3",
+            "Change in {endpoint} at {visit}, one part of the subjects left out",
+        ),
+    ),
     "distribution": (
         Template(
             "ecdf",
@@ -93,6 +127,17 @@ No template name may be another one with something and a hyphen before it, so th
 ids of different analyses cannot meet.
 """
 
+_INFLUENCE: Final = ("influence", "left-out")
+
+
+def templates_of(analysis: AnyAnalysis) -> tuple[Template, ...]:
+    """Return the displays of an analysis: those of its question, if it has results."""
+    found = TEMPLATES[analysis.question]
+    if isinstance(analysis, Diagnostics) and not analysis.leave_out:
+        return tuple(one for one in found if one.name not in _INFLUENCE)
+    return found
+
+
 _POPULATIONS: Final = {
     "ALL": "All subjects",
     "RAND": "All randomised subjects",
@@ -114,7 +159,7 @@ def display_files(spec: Study) -> list[tuple[str, str, Kind]]:
     found = [
         (f"{analysis.id}-{template.name}", analysis.id, template.kind)
         for analysis in spec.analyses
-        for template in TEMPLATES[analysis.question]
+        for template in templates_of(analysis)
     ]
     return [display for display in found if display[0] not in omitted]
 

@@ -146,7 +146,8 @@ def _place(location: tuple[Any, ...], content: Any) -> str:
         elif isinstance(content, dict) and part in content:
             content = content[part]
             place = _joined(place, str(part))
-        elif depth == len(location) - 1:
+        elif depth == len(location) - 1 and not isinstance(content, str):
+            # Behind a text there is only what pydantic calls the kind of it.
             place = _joined(place, str(part))
     return place
 

@@ -71,24 +71,32 @@ def _populations(spec: Study) -> Iterator[tuple[str, str]]:
         except SpecError:
             continue  # reported as an expression that cannot be read
         for name in columns:
-            lacking = _lacking(spec, name)
-            if lacking:
+            absent = lacking(spec, name)
+            if absent:
                 yield (
                     f"populations.{id}",
-                    f"{name} is not known without {lacking}; add that, or leave "
+                    f"{name} is not known without {absent}; add that, or leave "
                     f"{name} out of the population.",
                 )
-        lacking = _lacking(spec, "TRT01A") if id in _AS_TREATED else ""
-        if lacking and "TRT01A" not in columns:
+        absent = lacking(spec, "TRT01A") if id in _AS_TREATED else ""
+        if absent and "TRT01A" not in columns:
             yield (
                 f"populations.{id}",
                 "counts subjects in the arm they received, which is not known without "
-                f"{lacking}; add that, or give the population another id.",
+                f"{absent}; add that, or give the population another id.",
             )
 
 
-def _lacking(spec: Study, name: str) -> str:
-    """Return which source would make a column of ADSL known, '' if it is."""
+def lacking(spec: Study, name: str) -> str:
+    """Return which source would make a column of ADSL known, '' if it is.
+
+    Parameters
+    ----------
+    spec : Study
+        A study; ``sources`` is read.
+    name : str
+        A column.
+    """
     table: str | None
     if name in _EVENTS:
         variable, table = "", _EVENTS[name]

@@ -6,65 +6,24 @@ What the file may say about its parts together is checked in `outcomes.study.che
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
+from pydantic import Field
+
+from outcomes.study.base import (
+    Code,
+    Day,
+    Expression,
+    FileName,
+    Id,
+    ItemPattern,
+    Key,
+    Name,
+    Once,
+    Section,
+    Text,
 )
-
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-"""Lower-case letters, digits and hyphens: it becomes part of file names."""
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,19}$")]
-"""An upper-case code, as CDISC uses for arms, visits and populations."""
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,7}$")]
-"""A CDISC variable or parameter name: at most eight characters."""
-_NO_CONTROLS = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=400, pattern=_NO_CONTROLS)
-]
-"""One line: no control character, which would break a table, a file or a page."""
-FileName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=_NO_CONTROLS)
-]
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=400)]
-"""Of a population; it may be folded over several lines."""
-Day = Annotated[int, Field(ge=-36500, le=36500)]
-"""A study day, within a century."""
-
-_T = TypeVar("_T")
-
-
-def _once(values: list[_T]) -> list[_T]:
-    """Refuse a list that names something twice."""
-    for value, count in Counter(values).items():
-        if count > 1:
-            raise ValueError(f"'{value}' stands {count} times; once only")
-    return values
-
-
-Once = Annotated[
-    list[_T], AfterValidator(_once), Field(json_schema_extra={"uniqueItems": True})
-]
-"""A list without repeats."""
-
-ItemPattern = Annotated[
-    str, StringConstraints(pattern=r"^[^{}]{0,60}\{item(:0[1-9]d)?\}[^{}]{0,60}$")
-]
-"""A column name with the item number in it: ``caps5_{item:02d}``."""
-
-
-class Section(BaseModel):
-    """A part of the study file: fixed, and closed to unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
-    )
+from outcomes.study.model import MmrmModel
 
 
 class StudyInfo(Section):
@@ -292,18 +251,6 @@ class Estimand(Section):
     intercurrent_events: list[IntercurrentEvent] = Field(default_factory=list)
 
 
-class MmrmModel(Section):
-    """``model`` of a change analysis: TRT01P*AVISIT plus covariates."""
-
-    kind: Literal["mmrm"] = "mmrm"
-    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
-    covariance: Literal["us", "cs", "ar1"] | list[Literal["us", "cs", "ar1"]] = "us"
-    method: Literal["reml", "ml"] = "reml"
-    df: Literal["kenward-roger", "satterthwaite", "residual", "asymptotic"] | None = (
-        None
-    )
-
-
 class Analysis(Section):
     """What every entry of ``analyses`` has."""
 
@@ -350,6 +297,18 @@ class Change(OfEndpoint):
     model: MmrmModel = Field(default_factory=MmrmModel)
 
 
+class Diagnostics(Analysis):
+    """Whether the model of a change analysis fits, and what it hangs on.
+
+    ``of`` is that analysis; ``leave_out`` names columns of ADSL, each value of which is
+    left out in turn.
+    """
+
+    question: Literal["diagnostics"]
+    of: Id
+    leave_out: Once[Name] = Field(default_factory=lambda: ["SITEID"])
+
+
 class Distribution(OfEndpoint):
     """Cumulative distribution of change at a visit, observed cases."""
 
@@ -391,6 +350,7 @@ AnyAnalysis = Annotated[
     | BaselineCharacteristics
     | Missingness
     | Change
+    | Diagnostics
     | Distribution
     | Responders
     | PredictsOutcome,

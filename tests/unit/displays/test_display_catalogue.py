@@ -9,13 +9,13 @@ import pytest
 
 from golden.small_trial import CONTENT
 from outcomes.displays.catalogue import (
-    TEMPLATES,
     display_problems,
     outputs_of,
     planned_displays,
 )
 from outcomes.errors import SpecError
 from outcomes.study.check import problems_of
+from outcomes.study.displays import TEMPLATES
 from outcomes.study.spec import Study
 
 
@@ -40,6 +40,11 @@ def test_every_question_has_its_displays() -> None:
         "missing-observed": "14.1.8",
         "primary-estimates": "14.2.1",
         "primary-over-time": "F14.2.1",
+        "checks-checks": "16.1.9.1",
+        "checks-residuals": "F16.1.9.1",
+        "checks-correlation": "F16.1.9.2",
+        "checks-influence": "F16.1.9.3",
+        "checks-left-out": "16.1.9.3",
         "spread-ecdf": "F14.2.3",
         "response-rates": "14.2.3",
         "mystical-scatter": "F14.2.6",

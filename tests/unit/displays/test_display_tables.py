@@ -124,10 +124,17 @@ def test_p_below_a_thousandth_is_not_written_as_equal(
 ) -> None:
     table = described_table(context_of(made, "primary-estimates"))
     texts = {
-        row.header.text: row.cells[0].text for g in table.grid.groups for row in g.rows
+        (g.header.text, row.header.text): row.cells[0].text
+        for g in table.grid.groups
+        for row in g.rows
+        if g.header is not None
     }
-    assert texts["p value"] == "<0.001"
-    assert texts["Arm by visit"] == "F(1, 17.3) = 11.76, p = 0.003"
+    assert texts["Week 3 (visit of the analysis)", "p value"] == "<0.001"
+    assert texts["Model", "Arm by visit"] == "F(1, 17.3) = 11.76, p = 0.003"
+    tests = "Tests of fixed effects, type III"
+    assert texts[tests, "Arm by visit"] == "F(1, 17.3) = 0.75, p = 0.533"
+    average = "Average of Day 2, Week 3 (both)"
+    assert texts[average, "95% CI of difference"] == "\u22129.80, \u22122.45"
 
 
 def test_primary_table_names_model_direction_and_effect_sizes(
@@ -319,14 +326,18 @@ class _Structure(HTMLParser):
         self.headings: list[dict[str, str | None]] = []
         self.tags: list[str] = []
         self.widths: list[int] = []
+        self._over = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.tags.append(tag)
         if tag == "tr":
-            self.widths.append(0)
+            self.widths.append(self._over)
+            self._over = 0
         if tag in ("th", "td"):
-            self.widths[-1] += int(given.get("colspan") or 1)
+            width = int(given.get("colspan") or 1)
+            self.widths[-1] += width
+            self._over += width if given.get("rowspan") == "2" else 0
         if tag == "th":
             self.headings.append(given)
 
@@ -372,7 +383,7 @@ def test_failed_analysis_is_said_plainly_in_every_display(tmp_path: Path) -> Non
     ids = [analysis.id for analysis in study.spec.analyses]
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     descriptions = sorted(tmp_path.glob("*s/*.json"))
-    assert len(descriptions) == 9
+    assert len(descriptions) == 14
     for path in descriptions:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert content["failures"] == [f"too few subjects {EVIL}"]

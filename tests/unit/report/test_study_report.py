@@ -132,14 +132,21 @@ def test_displays_stand_in_order_of_their_numbers(
         "spread-ecdf",
         "mystical-scatter",
         "mystical-coefficients",
+        "checks-checks",
+        "checks-residuals",
+        "checks-correlation",
+        "checks-left-out",
+        "checks-influence",
     ]
+    headings = re.findall(r'<h2 id="section-[^"]*">([^<]*)', made[2])
+    assert headings == ["14.1 Study population", "14.2 Efficacy", "16.1 Diagnostics"]
 
 
 def test_every_display_is_labelled_and_marked_synthetic(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     sections = made[2].split('<section class="display-section"')[1:]
-    assert len(sections) == 9
+    assert len(sections) == 14
     for section in sections:
         assert re.search(r">(PRE-SPECIFIED|EXPLORATORY)</span>", section)
         assert ">SYNTHETIC DATA</span>" in section
@@ -150,12 +157,12 @@ def test_figures_have_alternative_text_and_their_numbers(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     figures = re.findall(r"<figure>.*?</figure>", made[2], re.DOTALL)
-    assert len(figures) == 3
+    assert len(figures) == 6
     for figure in figures:
         assert re.search(r'<svg [^>]*role="img"', figure)
         assert re.search(r'aria-label="[^"]{40,}"', figure)
         assert "<style" not in figure
-    assert made[2].count('<details class="numbers') == 3
+    assert made[2].count('<details class="numbers') == 6
 
 
 def test_study_is_told_in_words(made: tuple[StudyFile, Path, str]) -> None:
@@ -213,7 +220,7 @@ def test_report_of_failed_analyses_says_so(tmp_path: Path) -> None:
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     write_report(study, tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.count("<strong>Not computed.</strong> nobody was observed") == 9
+    assert html.count("<strong>Not computed.</strong> nobody was observed") == 14
     assert "error: nobody was observed" in html
     assert Page(html).tags.count("script") == 1
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outcomes.displays.charts import Chart, CloudsChart, CoursesChart, StepsChart
+from outcomes.displays.charts import (
+    Chart,
+    CloudsChart,
+    CoursesChart,
+    ForestChart,
+    HeatChart,
+    ResidualsChart,
+    StepsChart,
+)
 from outcomes.displays.drawing.clouds import draw_clouds
 from outcomes.displays.drawing.courses import draw_courses
+from outcomes.displays.drawing.forest import draw_forest
+from outcomes.displays.drawing.heat import draw_heat
+from outcomes.displays.drawing.quantiles import draw_residuals
 from outcomes.displays.drawing.steps import draw_steps
 from outcomes.displays.drawing.style import canvas, save, styled, wrapped
 
@@ -42,6 +53,12 @@ def drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
             return draw_steps(chart)
         case CloudsChart():
             return draw_clouds(chart)
+        case ResidualsChart():
+            return draw_residuals(chart)
+        case HeatChart():
+            return draw_heat(chart)
+        case ForestChart():
+            return draw_forest(chart)
         case None:
             return _no_figure(failures)
 

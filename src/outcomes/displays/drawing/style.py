@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,14 @@ def canvas(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height))
 
 
+def axes_at(
+    figure: Figure, left: float, bottom: float, width: float, height: float
+) -> Axes:
+    """Add axes whose place and size are given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
 def save(figure: Figure, folder: Path, id: str) -> None:
     """Write a figure as SVG, PDF and PNG, without dates or names of programs."""
     for end, metadata in _METADATA.items():
@@ -112,6 +121,7 @@ def save(figure: Figure, folder: Path, id: str) -> None:
             figure.savefig(stream, format=end, metadata=metadata)
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float = SIZE) -> float:
     """Return the width in inches that a line of text takes."""
     with _without_backend():

@@ -15,7 +15,7 @@ from outcomes.displays.description import (
 )
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, interval, number
-from outcomes.displays.words import LS_MEANS, endpoint_of, lower_is_better
+from outcomes.displays.words import endpoint_of, lower_is_better, ls_means_words
 from outcomes.study.displays import score_label
 from outcomes.study.spec import OfEndpoint
 
@@ -151,7 +151,7 @@ def _notes(context: Context) -> list[str]:
     notes = []
     model = context.methods("lsmean")
     if model:
-        notes.append(f"Model: {model.rstrip('.')}. {LS_MEANS}")
+        notes.append(f"Model: {model.rstrip('.')}. {ls_means_words(analysis)}")
     if isinstance(analysis, OfEndpoint) and lower_is_better(
         context.spec, endpoint_of(context.spec, analysis)
     ):

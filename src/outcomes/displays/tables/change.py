@@ -36,14 +36,17 @@ from outcomes.displays.numbers import (
     words,
 )
 from outcomes.displays.words import (
-    LS_MEANS,
     covariance_words,
     endpoint_of,
     lower_is_better,
+    ls_means_words,
+    term_words,
 )
 from outcomes.study.spec import Change
 
 _PerArm = Callable[[str], Cell]
+_Get = Callable[..., Result | None]
+"""A result of a term, statistic and arm at one place: a visit, or an average."""
 
 _STUB = "Visit and statistic"
 
@@ -56,7 +59,9 @@ def build(context: Context) -> Table:
     else:
         groups = [_baseline(context)]
         groups += [_visit(context, visit) for visit in context.later_visits]
+        groups += _averages(context)
         groups.append(RowGroup(_model(context), text("Model")))
+        groups += [_tests(context, kind) for kind in ("2", "3")]
         grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
     return Table(
         context.heading,
@@ -102,94 +107,144 @@ def _visit(context: Context, visit: str) -> RowGroup:
         _observed(context, visit, "observed-value", "Observed value"),
         _observed(context, visit, "observed-change", "Observed change"),
     )
-    rows = [change[0], value[1], change[1], *_lsmeans(context, visit)]
-    rows += _differences(context, visit)
+    rows = [change[0], value[1], change[1]]
+    rows += _modelled(context, _getter(context, "", visit=visit))
+    rows += _effect_sizes(context, _getter(context, "", visit=visit))
     header = context.visit_label(visit)
     if getattr(context.analysis, "visit", None) == visit:
         header += " (visit of the analysis)"
     return RowGroup(kept(rows), text(header))
 
 
-def _lsmeans(context: Context, visit: str) -> list[Row]:
-    def cell(arm: str, statistic: str) -> Cell:
-        found = context.results.get("lsmean", statistic, visit=visit, arm=arm)
-        return number(found, MEAN)
+def _averages(context: Context) -> list[RowGroup]:
+    """One group for each average over visits that the study file names."""
+    analysis = context.analysis
+    named = analysis.model.averages if isinstance(analysis, Change) else {}
+    groups = []
+    for name, visits in named.items():
+        labels = ", ".join(context.visit_label(visit) for visit in visits)
+        rows = _modelled(context, _getter(context, "-average", level=name))
+        groups.append(RowGroup(kept(rows), text(f"Average of {labels} ({name})")))
+    return groups
 
-    return [
+
+def _getter(context: Context, suffix: str, **place: str) -> _Get:
+    def get(term: str, statistic: str, arm: str, comparator: str = "") -> Result | None:
+        return context.results.get(
+            term + suffix, statistic, arm=arm, comparator=comparator, **place
+        )
+
+    return get
+
+
+def _modelled(context: Context, get: _Get) -> list[Row]:
+    """Rows of LS means and of comparisons with the control, whose column is empty."""
+
+    def mean(arm: str, statistic: str) -> Cell:
+        return number(get("lsmean", statistic, arm), MEAN)
+
+    rows = [
         _per_arm(
             context,
             "LS mean change (SE)",
-            lambda arm: with_brackets(cell(arm, "estimate"), cell(arm, "std_error")),
+            lambda arm: with_brackets(mean(arm, "estimate"), mean(arm, "std_error")),
         ),
         _per_arm(
             context,
             f"{context.confidence} CI",
-            lambda arm: interval(cell(arm, "conf_low"), cell(arm, "conf_high")),
+            lambda arm: interval(mean(arm, "conf_low"), mean(arm, "conf_high")),
         ),
     ]
-
-
-def _differences(context: Context, visit: str) -> list[Row]:
-    """Rows of comparisons with the control; its own column stays empty."""
     control = context.spec.control
     if control is None:
-        return []
+        return rows
 
-    def get(arm: str, statistic: str, term: str = "difference") -> Result | None:
-        return context.results.get(
-            term, statistic, visit=visit, arm=arm, comparator=control.id
-        )
-
-    def row(label: str, cell: _PerArm) -> Row:
-        def shown(arm: str) -> Cell:
-            return Cell() if arm == control.id else cell(arm)
-
-        return _per_arm(context, label, shown)
+    def compared(arm: str, statistic: str) -> Result | None:
+        return get("difference", statistic, arm, control.id)
 
     def estimate(arm: str, statistic: str) -> Cell:
-        return number(get(arm, statistic), MEAN)
-
-    def effect(term: str) -> _PerArm:
-        return lambda arm: number(get(arm, "estimate", term), EFFECT)
+        return number(compared(arm, statistic), MEAN)
 
     return [
-        row(
+        *rows,
+        _against(
+            context,
             f"Difference from {control.label} (SE)",
             lambda arm: with_brackets(
                 estimate(arm, "estimate"), estimate(arm, "std_error")
             ),
         ),
-        row(
+        _against(
+            context,
             f"{context.confidence} CI of difference",
             lambda arm: interval(estimate(arm, "conf_low"), estimate(arm, "conf_high")),
         ),
-        row(
+        _against(
+            context,
             "t (df)",
             lambda arm: with_brackets(
-                number(get(arm, "t"), RATIO), number(get(arm, "df"), DF)
+                number(compared(arm, "t"), RATIO), number(compared(arm, "df"), DF)
             ),
         ),
-        row("p value", lambda arm: p_value(get(arm, "p_value"))),
-        row("Effect size d, baseline SD", effect("d-baseline-sd")),
-        row("Effect size d, SD of change", effect("d-completer-change-sd")),
+        _against(context, "p value", lambda arm: p_value(compared(arm, "p_value"))),
     ]
+
+
+def _effect_sizes(context: Context, get: _Get) -> list[Row]:
+    control = context.spec.control
+    if control is None:
+        return []
+
+    def effect(term: str) -> _PerArm:
+        return lambda arm: number(get(term, "estimate", arm, control.id), EFFECT)
+
+    return [
+        _against(context, "Effect size d, baseline SD", effect("d-baseline-sd")),
+        _against(
+            context, "Effect size d, SD of change", effect("d-completer-change-sd")
+        ),
+    ]
+
+
+def _against(context: Context, label: str, cell: _PerArm) -> Row:
+    """Make a row of comparisons with the control; its own column stays empty."""
+    control = context.spec.control
+
+    def shown(arm: str) -> Cell:
+        return Cell() if control is not None and arm == control.id else cell(arm)
+
+    return _per_arm(context, label, shown)
+
+
+def _tests(context: Context, kind: str) -> RowGroup:
+    """F tests of all terms of the model, where the study file asks for them."""
+    term = f"type-{kind}-test"
+    # Main effects first, as the formula has them.
+    names = sorted(context.results.levels(term), key=lambda name: name.count(":"))
+    rows = [_test(context, term_words(name), term, name) for name in names]
+    header = f"Tests of fixed effects, type {'I' * int(kind)}"
+    return RowGroup(kept(rows), text(header))
+
+
+def _test(context: Context, label: str, term: str, level: str = "") -> Row:
+    def get(statistic: str) -> Result | None:
+        return context.results.get(term, statistic, level=level)
+
+    cell = joined(
+        "F(",
+        number(get("num_df"), 0),
+        ", ",
+        number(get("den_df"), DF),
+        ") = ",
+        number(get("f"), RATIO),
+        ", p = ",
+        p_value(get("p_value")),
+    )
+    return Row(text(label), (_without_equals(cell),), 1, wide=True)
 
 
 def _model(context: Context) -> tuple[Row, ...]:
     get = context.results.get
-
-    def test(label: str, term: str) -> Row:
-        cell = joined(
-            "F(",
-            number(get(term, "num_df"), 0),
-            ", ",
-            number(get(term, "den_df"), DF),
-            ") = ",
-            number(get(term, "f"), RATIO),
-            ", p = ",
-            p_value(get(term, "p_value")),
-        )
-        return Row(text(label), (_without_equals(cell),), 1, wide=True)
 
     covariance = get("fit", "covariance")
     used = words(covariance)
@@ -210,8 +265,8 @@ def _model(context: Context) -> tuple[Row, ...]:
         number(get("fit", "bic"), LIKELIHOOD),
     )
     rows = [
-        test("Arm by visit", "arm-by-visit"),
-        test("Arm, all visits jointly", "arm-at-all-visits"),
+        _test(context, "Arm by visit", "arm-by-visit"),
+        _test(context, "Arm, all visits jointly", "arm-at-all-visits"),
         Row(text("Analysed"), (sizes,), 1, wide=True),
         Row(text("Covariance"), (used,), 1, wide=True),
         Row(text("\u22122 log likelihood, AIC, BIC"), (criteria,), 1, wide=True),
@@ -243,9 +298,22 @@ def _notes(context: Context) -> list[str]:
         " analysed, who have a value and a change. Observed values and changes are"
         " without a model.",
     ]
+    if isinstance(analysis, Change) and analysis.model.constrained:
+        notes.append(
+            "The model is of the values, baseline included, so that it uses subjects"
+            " without a baseline value too, whose change is not known; changes in it"
+            " are LS means less that at baseline."
+        )
+        if analysis.model.anova is not None:
+            notes.append(
+                "Tests of fixed effects are of the values at all visits, baseline"
+                " included."
+            )
     model = context.methods("lsmean")
     if model:
-        notes.append(f"Least-squares (LS) means: {model.rstrip('.')}. {LS_MEANS}")
+        notes.append(
+            f"Least-squares (LS) means: {model.rstrip('.')}. {ls_means_words(analysis)}"
+        )
     ladder = context.results.levels("ladder")
     if len(ladder) > 1:
         notes.append(

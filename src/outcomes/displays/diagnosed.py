@@ -1,0 +1,147 @@
+"""What the displays of diagnostics ask of the ARD: visits, groups, parts left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outcomes.displays.context import Context
+from outcomes.displays.lookup import Result
+from outcomes.displays.words import endpoint_of
+from outcomes.study.displays import score_label
+from outcomes.study.spec import Diagnostics, OfEndpoint
+
+UNKNOWN = "Missing"
+
+
+def score_of(context: Context) -> str:
+    """Return the name of the score that the model is of."""
+    about = context.subject
+    if not isinstance(about, OfEndpoint):
+        return ""
+    return score_label(context.spec, endpoint_of(context.spec, about))
+
+
+def model_of(context: Context, term: str) -> str:
+    """Return a footnote that names the model, in the words of the ARD."""
+    model = context.methods(term)
+    return f"Model: {model.rstrip('.')}." if model else ""
+
+
+def visits_of(context: Context, term: str) -> list[str]:
+    """Return the visits for which there is a term, in the order of the study."""
+    there = {row.visit for row in context.results.having(term)}
+    return [visit.id for visit in context.spec.visits if visit.id in there]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A covariance of the model: of an arm, of a level of a column, or of all."""
+
+    arm: str
+    subgroup: str
+    name: str
+
+
+def groups_of(context: Context) -> list[Group]:
+    """Return the covariances of the model; one without a name where all share it."""
+    rows = context.results.having("fitted-sd")
+    found = dict.fromkeys((row.arm, row.subgroup) for row in rows)
+    groups = [
+        Group(arm, subgroup, context.arm_label(arm) if arm else subgroup)
+        for arm, subgroup in found
+    ]
+    arms = [arm.id for arm in context.spec.arms]
+    return sorted(
+        groups, key=lambda g: (arms.index(g.arm) if g.arm in arms else -1, g.subgroup)
+    )
+
+
+def of_group(
+    context: Context, term: str, group: Group, visit: str, level: str = ""
+) -> Result | None:
+    """Return the estimate of a term in a group at a visit."""
+    return context.results.get(
+        term,
+        "estimate",
+        visit=visit,
+        arm=group.arm,
+        subgroup=group.subgroup,
+        level=level,
+    )
+
+
+def result_term(context: Context) -> str:
+    """Return what is left out from: differences, or the LS mean of one arm."""
+    single = len(context.spec.arms) == 1 or context.spec.control is None
+    return "lsmean" if single else "difference"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something left out: the column, its value, and the subjects."""
+
+    column: str
+    value: str
+    subjects: Result | None
+
+
+def parts_of(context: Context) -> list[tuple[str, list[Part]]]:
+    """Return what was left out: label of a column, and its values.
+
+    Columns are in the order of the study file, values in that of the results.
+    """
+    results = context.results
+    analysis = context.analysis
+    order = list(analysis.leave_out) if isinstance(analysis, Diagnostics) else []
+    labels = results.having("left-out", statistic="label")
+    found = []
+    for label in sorted(labels, key=lambda row: _place(order, row.method_id)):
+        column = label.method_id
+        counts = results.having("left-out", statistic="n", method_id=column)
+        parts = [Part(column, row.level, row) for row in counts if row.level != UNKNOWN]
+        found.append((label.text, parts))
+    return found
+
+
+def _place(order: list[str], column: str) -> int:
+    """Return the place of a column in the study file, last if it is not there."""
+    return order.index(column) if column in order else len(order)
+
+
+def arms_of(context: Context) -> list[str]:
+    """Return the arms that have a result, in the order of the study."""
+    rows = context.results.having(result_term(context))
+    there = {row.arm for row in rows}
+    return [arm.id for arm in context.spec.arms if arm.id in there]
+
+
+def whole(context: Context, arm: str, statistic: str) -> Result | None:
+    """Return a result of an arm with nobody left out."""
+    return _result(context, result_term(context), arm, statistic)
+
+
+def without(context: Context, part: Part, arm: str, statistic: str) -> Result | None:
+    """Return a result of an arm with a part left out."""
+    term = f"{result_term(context)}-without"
+    return _result(context, term, arm, statistic, part.value, part.column)
+
+
+def _result(
+    context: Context,
+    term: str,
+    arm: str,
+    statistic: str,
+    level: str = "",
+    method_id: str = "",
+) -> Result | None:
+    control = context.spec.control
+    compared = control is not None and result_term(context) == "difference"
+    return context.results.get(
+        term,
+        statistic,
+        visit=str(getattr(context.subject, "visit", "")),
+        arm=arm,
+        comparator=control.id if control is not None and compared else "",
+        level=level,
+        method_id=method_id,
+    )
