@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Design, build_design, check_table
+from outcomes.models.design import build_design, check_table
 from outcomes.models.formula import parse_formula
-from outcomes.models.mmrm.covariance import STRUCTURES
+from outcomes.models.mmrm.convergence import lost_digits, tell_convergence
 from outcomes.models.mmrm.kenward_roger import Curvature, adjusted_covariance
+from outcomes.models.mmrm.ladder import climb_down
 from outcomes.models.mmrm.likelihood import Problem
-from outcomes.models.mmrm.optimise import UNDETERMINED, Optimum, maximise
-from outcomes.models.mmrm.prepare import Prepared, check_structure, pose, prepare
+from outcomes.models.mmrm.optimise import UNDETERMINED, Optimum
 from outcomes.models.mmrm.records import Records, read_records
-from outcomes.models.mmrm.results import Convergence, LadderStep, MmrmFit
+from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.mmrm.sandwich import make_sandwich
 from outcomes.models.options import (
     SANDWICH,
@@ -34,12 +34,6 @@ from outcomes.models.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# Subjects with some pair of visits, below which several maxima are looked for.
-FEW_PAIRS = 10
-STRONG = 0.8
-# Of the eigenvalues of the covariance of the coefficients in orthonormal columns; the
-# relative error of a standard error is about its square times that of a number.
-MOST_SPREAD = 1e6
 CURVATURE: Final[dict[str, Curvature]] = {
     "kenward-roger": "natural",
     "kenward-roger-linear": "none",
@@ -172,7 +166,7 @@ def fit_mmrm(
         coordinates=places,
         levels=levels,
     )
-    steps, prepared, problem, optimum = _climb_down(
+    steps, prepared, problem, optimum = climb_down(
         ladder, design, records, reml=method == "reml"
     )
     at = optimum.evaluation
@@ -217,8 +211,12 @@ def fit_mmrm(
         n_records=prepared.n_records,
         n_excluded=sum(design.excluded.values()),
         excluded=design.excluded,
-        convergence=_convergence(
-            optimum, steps, design, prepared.aliased, (*_lost(at.Phi, used), *alone)
+        convergence=tell_convergence(
+            optimum,
+            steps,
+            design,
+            prepared.aliased,
+            (*lost_digits(at.Phi, used), *alone),
         ),
         records=records,
         problem=problem,
@@ -302,82 +300,6 @@ def _check_visit(
         )
 
 
-def _climb_down(
-    ladder: Sequence[str], design: Design, records: Records, *, reml: bool
-) -> tuple[tuple[LadderStep, ...], Prepared, Problem, Optimum]:
-    """Try the structures in turn; the steps taken, that of the returned fit last."""
-    steps: list[LadderStep] = []
-    fitted: list[tuple[LadderStep, Prepared, Problem, Optimum]] = []
-    prepared: dict[bool, Prepared] = {}
-    for name in ladder:
-        # With one visit every structure is the same single variance.
-        structure = STRUCTURES[name if len(records.visits) > 1 else "us"]
-        spatial = structure.spatial
-        if spatial not in prepared:
-            prepared[spatial] = prepare(design, records, spatial=spatial)
-        own = prepared[spatial]
-        refused = check_structure(own, structure, records)
-        optimum = None
-        if not refused:
-            problem = pose(own, structure, reml=reml)
-            optimum = _solve(own, problem)
-            refused = "the likelihood cannot be evaluated"
-        if optimum is None:
-            steps.append(LadderStep(name, False, refused))
-            continue
-        step = LadderStep(name, not optimum.message, optimum.message)
-        fitted.append((step, own, problem, optimum))
-        if step.converged:
-            break
-        steps.append(step)
-    if not fitted:
-        raise ModelError(_no_structure(steps))
-    step, own, problem, optimum = fitted[-1]
-    others = [other for other in steps if other is not step]
-    return (*others, step), own, problem, optimum
-
-
-def _no_structure(steps: Sequence[LadderStep]) -> str:
-    reasons = "; ".join(f"{step.covariance}: {step.message}" for step in steps)
-    hint = ""
-    if [step.covariance for step in steps] == ["us"]:
-        hint = " Give covariance as a list with simpler structures to fall back to."
-    return f"no covariance structure can be fitted: {reasons}.{hint}"
-
-
-def _solve(prepared: Prepared, problem: Problem) -> Optimum | None:
-    """Maximise from the empirical covariance, and from others if need be.
-
-    From independence where that fails; and where few subjects have some pair of visits,
-    so that the likelihood may have several maxima, from strong correlations too.
-    """
-    K = prepared.S.shape[-1]
-    own = np.eye(K)
-    shared = prepared.pairs[:, own == 0]
-    starts = [prepared.S, prepared.S * own]
-    several = shared.size > 0 and shared[shared > 0].min() < FEW_PAIRS
-    if several:
-        sd = np.sqrt(np.diagonal(prepared.S, axis1=1, axis2=2))
-        size = sd[:, :, None] * sd[:, None, :]
-        for rho in (STRONG, -STRONG / (K - 1)):
-            starts.append(size * (rho + (1.0 - rho) * own))
-    best: Optimum | None = None
-    for S in starts:
-        found = maximise(problem.start(S), problem)
-        if found is None:
-            continue
-        if best is None or _rank(found) < _rank(best):
-            best = found
-        if not several and not best.message:
-            break
-    return best
-
-
-def _rank(optimum: Optimum) -> tuple[bool, float]:
-    """Sort key: converged first, then by likelihood; equal maxima keep their order."""
-    return bool(optimum.message), round(optimum.evaluation.deviance, 7)
-
-
 def _inverse_information(optimum: Optimum) -> FloatArray:
     """Covariance of theta: inverse of the observed information, NaN if it has none."""
     information = 0.5 * optimum.derivatives.hessian
@@ -397,60 +319,3 @@ def _inference_covariance(
     if not np.all(np.isfinite(cov_theta)):  # unknown, not unadjusted
         return np.full_like(at.Phi, np.nan)
     return adjusted_covariance(problem, optimum, cov_theta, CURVATURE[vcov])
-
-
-def _lost(Phi: FloatArray, used: FloatArray) -> Iterator[str]:
-    """Say what weakens the standard errors of a fit that converged."""
-    values = np.linalg.eigvalsh(Phi)
-    if values[-1] > MOST_SPREAD * values[0]:
-        yield (
-            "the information about the coefficients differs by a factor of"
-            f" {values[-1] / values[0]:.0e}, so standard errors and degrees of freedom"
-            " have lost digits: are visits or weights in different units?"
-        )
-    if np.any(np.diagonal(used) < 0):
-        yield (
-            "the adjusted covariance of the coefficients has negative variances, whose"
-            " standard errors are missing: too few subjects for this vcov"
-        )
-
-
-def _convergence(
-    optimum: Optimum,
-    steps: tuple[LadderStep, ...],
-    design: Design,
-    aliased: Any,
-    further: Sequence[str],
-) -> Convergence:
-    messages = [f"{step.covariance}: {step.message}" for step in steps if step.message]
-    messages += [*design.messages, *further]
-    names = [design.columns[j] for j in np.flatnonzero(aliased)]
-    if names:
-        messages += _empty_cells(design)
-        messages.append(
-            "columns that repeat earlier ones have no coefficient: " + ", ".join(names)
-        )
-    return Convergence(
-        status="not-converged" if optimum.message else "converged",
-        optimiser="newton, fisher scoring" if optimum.scored else "newton",
-        iterations=optimum.iterations,
-        gradient_norm=optimum.gradient_norm,
-        min_eigenvalue=optimum.min_eigenvalue,
-        ladder=steps,
-        messages=tuple(messages),
-    )
-
-
-def _empty_cells(design: Design) -> list[str]:
-    """Name the combinations of two interacting factors that no record has."""
-    found: dict[str, None] = {}
-    for term in design.spec.terms:
-        names = [str(f) for f in term.factors if str(f) in design.factors]
-        for i, b in enumerate(names):
-            for a in names[:i]:
-                present = set(zip(design.frame[a], design.frame[b], strict=True))
-                for x in design.factors[a]:
-                    for y in design.factors[b]:
-                        if (x, y) not in present:
-                            found[f"no record has {a} {x!r} and {b} {y!r}"] = None
-    return list(found)
