@@ -90,7 +90,12 @@ def contrasts(
     apart = (*rest, *(name for name in ("reference",) if name in columns))
     for members in _groups(columns, apart):
         levels = _levels(columns, members, along)
-        suffix = "".join(f", {columns[name][members[0]]}" for name in rest)
+        kept = _one_reference(columns, members) if weights is not None else None
+        suffix = "".join(
+            f", {columns[name][members[0]]}"
+            + (f" - {kept}" if kept is not None and name in estimates.factors else "")
+            for name in rest
+        )
         for plan in _plans(levels, reference, pairwise, weights, ", ".join(along)):
             shown = plan.level if isinstance(plan.level, tuple) else (plan.level,)
             if len(shown) != len(along):  # a name of weights stands for all of them
@@ -99,7 +104,7 @@ def contrasts(
                 {"term": _term([columns["term"][i] for i in members], plan, suffix)}
                 | dict(zip(along, shown, strict=True))
                 | {name: columns[name][members[0]] for name in rest}
-                | {"reference": _shown(plan.reference)}
+                | {"reference": _shown(plan.reference) if kept is None else kept}
             )
             rows.append(_combine(plan.weights, estimates.L[members]))
     if not rows:
@@ -272,13 +277,22 @@ def _plans(
 
 
 def _weighted(name: str, values: Sequence[float], levels: list[Any]) -> _Plan:
-    array = np.asarray(values, dtype=float)
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
     if array.shape != (len(levels),) or not np.isfinite(array).all():
         raise ModelError(
             f"contrasts: weights {name!r} must be {len(levels)} numbers, one for each"
             f" of {', '.join(str(_shown(v)) for v in levels)}."
         )
     return _Plan(name, name, None, array)
+
+
+def _one_reference(columns: Mapping[str, list[Any]], members: list[int]) -> Any:
+    """Return what all of some contrasts are contrasts with; None if they are none."""
+    shared = {columns["reference"][i] for i in members if "reference" in columns}
+    return shared.pop() if len(shared) == 1 else None
 
 
 def _term(terms: list[Any], plan: _Plan, suffix: str) -> str:

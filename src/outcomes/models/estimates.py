@@ -40,6 +40,9 @@ class Estimates:
     by: tuple[str, ...] = ()
     conf_level: float = 0.95
 
+    def __repr__(self) -> str:
+        return f"<Estimates, {self.conf_level:.4g} limits>\n{self.frame.to_string()}"
+
 
 def make_estimates(
     labels: pd.DataFrame,

@@ -21,7 +21,10 @@ def test_the_blocks_of_the_guide_run(
     for block in blocks:
         exec(compile(block, str(GUIDE), "exec"), names)
     assert names["fit"].convergence.converged
-    assert names["constrained"].convergence.converged
+    constrained = names["constrained"]
+    assert constrained.convergence.converged
+    assert constrained.n_records == names["fit"].n_records + 120
+    assert len(constrained.visits) == 7
     first = names["differences"].frame.iloc[0]
     assert first["visit"] == "W01"
     assert f"{first['estimate']:.4f}"[:6] in capsys.readouterr().out

@@ -267,3 +267,27 @@ def test_what_is_no_table_is_refused() -> None:
         _fit(listed)
     with pytest.raises(ModelError, match="is not between 0 and 1"):
         tidy(_fit(data), conf_level="0.95")  # type: ignore[arg-type]
+
+
+def test_a_fit_and_its_estimates_print_short() -> None:
+    fit = _fit(make_trial())
+    assert repr(fit).endswith("; converged>")
+    assert len(repr(fit)) < 300
+    means = emmeans(fit, "arm", by="week")
+    assert len(repr(means).splitlines()) == len(means.frame) + 2
+    assert len(repr(draw_parameters(fit, np.random.default_rng(1), 3))) < 150
+
+
+def test_an_average_of_differences_keeps_what_it_is_a_difference_from() -> None:
+    fit = _fit(make_trial())
+    differences = contrasts(emmeans(fit, "arm", by="week"), reference="placebo")
+    late = contrasts(differences, over="week", weights={"late": [0, 0, 0.5, 0.5]})
+    row = late.frame.iloc[0]
+    assert row["term"] == "late, active - placebo"
+    assert row["reference"] == "placebo"
+    means = contrasts(
+        emmeans(fit, "arm", by="week"), over="week", weights={"late": [0, 0, 0.5, 0.5]}
+    )
+    assert means.frame["term"].tolist() == ["late, active", "late, placebo"]
+    with pytest.raises(ModelError, match="must be 4 numbers"):
+        contrasts(differences, over="week", weights={"late": {"4": 1}})  # type: ignore[dict-item]

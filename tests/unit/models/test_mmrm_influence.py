@@ -74,7 +74,7 @@ def test_each_site_left_out_is_the_same_call_on_the_others(name):
     table = leave_one_out(fit, data, "site", _difference)
     full = _difference(fit).frame
     assert list(table.columns) == [
-        *("site", "n_subjects", "n_records"),
+        *("site", "subjects_left_out", "records_left_out"),
         *full.columns,
         *("converged", "message"),
     ]
@@ -83,13 +83,13 @@ def test_each_site_left_out_is_the_same_call_on_the_others(name):
     first = table[table["site"] == ""]
     numbers = list(STATISTICS)
     assert np.array_equal(first[numbers], full[numbers], equal_nan=True)
-    assert (first[["n_subjects", "n_records"]] == 0).all(axis=None)
+    assert (first[["subjects_left_out", "records_left_out"]] == 0).all(axis=None)
     for site in ("S0", "S1", "S2"):
         gone = data[data["site"] == site]
         again = _difference(_fit(data.drop(gone.index), **options)).frame
         rows = table[table["site"] == site].reset_index(drop=True)
-        assert (rows["n_subjects"] == gone["subject"].nunique()).all()
-        assert (rows["n_records"] == len(gone)).all()
+        assert (rows["subjects_left_out"] == gone["subject"].nunique()).all()
+        assert (rows["records_left_out"] == len(gone)).all()
         assert (
             rows[["week", "arm"]]
             .astype(object)
@@ -106,8 +106,8 @@ def test_each_subject_in_turn():
     fit = _fit(data, "change ~ arm*week", covariance="cs")
     table = leave_one_out(fit, data, "subject", _difference)
     assert len(table) == 4 * 21
-    assert (table["n_subjects"].iloc[4:] == 1).all()
-    assert table["n_records"].iloc[4:].sum() == 4 * len(data)
+    assert (table["subjects_left_out"].iloc[4:] == 1).all()
+    assert table["records_left_out"].iloc[4:].sum() == 4 * len(data)
 
 
 def test_a_site_of_the_formula_leaves_its_column_and_says_so():
@@ -132,7 +132,7 @@ def test_records_without_outcome_and_excluded_ones_stay_out():
     fit = _fit(data, missing="exclude")
     table = leave_one_out(fit, data.set_index(data.index * 3), "site", _difference)
     assert list(table["site"].unique()) == ["", "S2", "S1", "S0"]
-    assert table.groupby("site")["n_records"].first().sum() == fit.n_records
+    assert table.groupby("site")["records_left_out"].first().sum() == fit.n_records
     again = _fit(data[data["site"] != "S1"], missing="exclude")
     rows = table[table["site"] == "S1"]
     assert np.allclose(rows["estimate"], _difference(again).frame["estimate"])
@@ -199,7 +199,8 @@ def test_a_factor_of_the_summary_keeps_its_column():
     data = _trial()
     fit = _fit(data)
     table = leave_one_out(fit, data, "week", _difference)
-    assert list(table.columns[:3]) == ["week_left_out", "n_subjects", "n_records"]
+    counts = ["subjects_left_out", "records_left_out"]
+    assert list(table.columns[:3]) == ["week_left_out", *counts]
     last = table[table["week_left_out"] == 8]
     assert list(last["week"]) == [1, 2, 4]
 

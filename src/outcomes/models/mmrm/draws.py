@@ -38,6 +38,13 @@ class ParameterDraws:
     sigma: FloatArray
     n_invalid: int
 
+    def __repr__(self) -> str:
+        n, p = self.beta.shape
+        return (
+            f"<{n} draws of {p} coefficients and {self.theta.shape[1]} covariance"
+            f" parameters; {self.n_invalid} without a covariance drawn again>"
+        )
+
 
 def draw_parameters(
     fit: MmrmFit, rng: np.random.Generator, n: int = 1

@@ -43,12 +43,13 @@ def leave_one_out(
     -------
     pandas.DataFrame
         The column ``by`` with the level left out (``"<by>_left_out"`` where the
-        estimates have a column of that name), ``n_subjects`` and ``n_records`` left
-        out, the columns of the estimates, ``converged`` and ``message``. First come
-        the estimates of the fit as it is, with the level ``""``. A fit that cannot be
-        made without a level has NaN for its numbers and the reason as its message;
-        otherwise the message is what was noticed beyond the messages of the full fit.
-        Records without a level are never left out; ``attrs["messages"]`` counts them.
+        estimates have a column of that name), ``subjects_left_out`` and
+        ``records_left_out``, the columns of the estimates, ``converged`` and
+        ``message``. First come the estimates of the fit as it is, with the level
+        ``""``. A fit that cannot be made without a level has NaN for its numbers and
+        the reason as its message; otherwise the message is what was noticed beyond the
+        messages of the full fit. Records without a level are never left out;
+        ``attrs["messages"]`` counts them.
 
     Raises
     ------
@@ -93,8 +94,8 @@ def leave_one_out(
     for frame, level, (n_subjects, n_records) in zip(
         frames, ["", *levels], left_out, strict=True
     ):
-        frame.insert(0, "n_records", n_records)
-        frame.insert(0, "n_subjects", n_subjects)
+        frame.insert(0, "records_left_out", n_records)
+        frame.insert(0, "subjects_left_out", n_subjects)
         frame.insert(0, name, pd.Series([level] * len(frame), dtype=object))
     table = pd.concat(frames, ignore_index=True)
     n_missing = int(of_record.isna().sum())

@@ -182,6 +182,16 @@ class MmrmFit:
     to_columns: FloatArray
     sandwich: Sandwich | None
 
+    def __repr__(self) -> str:
+        how = "converged" if self.convergence.converged else "DID NOT CONVERGE"
+        groups = f", one for each {self.group}" if self.group else ""
+        return (
+            f"<MMRM {self.formula}: {self.n_records} records of {self.n_subjects}"
+            f" subjects at {len(self.visits)} visits; {self.structure} covariance"
+            f"{groups}; {self.method}, df {self.df_method}, vcov {self.vcov_method};"
+            f" log likelihood {self.loglik:.4f}; {how}>"
+        )
+
     @property
     def terms(self) -> tuple[str, ...]:
         """All columns of the model matrix, aliased ones included."""
