@@ -83,3 +83,16 @@ def test_the_published_effect_size_of_mapp1_is_the_one_by_change_of_completers()
 def test_the_pooled_sd_ignores_groups_without_spread_to_give() -> None:
     assert pooled_sd([[1, 3], [10, 14], [], [5]]) == pytest.approx(math.sqrt(5))
     assert math.isnan(pooled_sd([[1], [2]]))
+
+
+def test_quantiles_do_not_hang_on_the_rounding_of_a_product() -> None:
+    # p has two decimals, so n p is decided in whole numbers.
+    for n in range(1, 400):
+        values = np.arange(1.0, n + 1.0)
+        for hundredths in range(101):
+            j, rest = divmod(n * hundredths, 100)
+            if rest:
+                expected = values[j]
+            else:
+                expected = (values[max(j - 1, 0)] + values[min(j, n - 1)]) / 2
+            assert quantile(values, hundredths / 100) == expected
