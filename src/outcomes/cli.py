@@ -195,6 +195,8 @@ def _check(arguments: argparse.Namespace) -> int:
             print(line)
     errors = findings.errors
     partly = "" if findings.data_read else " The raw data could not be checked."
+    if not findings.form_sound:
+        partly += " Checks of the plan's meaning wait until its form is right."
     _say(arguments, f"{errors} error{'s' if errors != 1 else ''}.{partly}")
     return 1 if errors else 0
 

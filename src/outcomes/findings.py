@@ -28,6 +28,8 @@ class Findings:
 
     found: list[Finding]
     data_read: bool
+    form_sound: bool = True
+    """Whether the study file has its form, without which meaning is not checked."""
 
     @property
     def errors(self) -> int:
@@ -59,13 +61,14 @@ def examine(path: Path, data_root: Path | None = None) -> Findings:
         else {"file": path.name, "message": message}
         for where, message in stated
     ]
+    form_sound = not any(problem.form for problem in problems)
     if study is None:
-        return Findings(found, data_read=False)
+        return Findings(found, data_read=False, form_sound=form_sound)
     tables, issues = read_sources(study)
     found += as_records(issues)
     if tables and not stated:
         found += _derived(study, tables)
-    return Findings(found, data_read=True)
+    return Findings(found, data_read=True, form_sound=form_sound)
 
 
 def as_records(table: pd.DataFrame) -> list[Finding]:
@@ -133,6 +136,9 @@ def _asked(spec: Study, analysis: Any) -> Iterator[tuple[str, str, Sequence[str]
         by_estimand = analysis.estimand is not None
         named = spec.estimand(analysis.estimand).endpoint if by_estimand else None
         yield "visit", named or analysis.endpoint, [visit]
+        averages = analysis.model.averages if analysis.question == "change" else {}
+        for name, visits in averages.items():
+            yield f"model.averages.{name}", named or analysis.endpoint, visits
     for endpoint in getattr(analysis, "endpoints", []):
         yield "visits", endpoint, analysis.visits
 

@@ -296,7 +296,11 @@ def change(rows: ArdRows) -> None:
     both = both.at(term="difference-average")
     _estimate(both, -6.125)
     both.add_all({"t": -3.5, "p_value": 0.0027})
-    for level, f in (("TRT01P", 11.25), ("AVISIT", 4.5), ("TRT01P:AVISIT", 0.75)):
+    for level, f in (
+        ("TRT01P", 11.25),
+        ("AVISIT, at BASE = 0", 4.5),
+        ("TRT01P:AVISIT", 0.75),
+    ):
         tests = {"f": f, "num_df": 1, "den_df": 17.25, "p_value": 0.4 / f}
         rows.add_all(tests, term="type-3-test", level=level)
     fit = rows.at(term="fit")
@@ -327,6 +331,7 @@ def diagnostics(rows: ArdRows) -> None:
             {"n": 18, "mean": 0.0125, "sd": 0.985, "skewness": -0.215, "kurtosis": 1.5},
             term="residuals",
         )
+        here.add_all({"min": -2.465, "max": 3.125}, term="residuals")
         for point, x in enumerate((-1.25, 0.0, 1.25), start=1):
             at = here.at(term="residual-quantile", level=f"{point:04d}")
             p = (point - 0.375) / 3.25
@@ -344,7 +349,7 @@ def diagnostics(rows: ArdRows) -> None:
     _estimate(whole, -6.0)
     whole.add_all({"t": -3.42857, "p_value": 0.00031})
     left = rows.at(visit="WEEK3", time=22, term="left-out", method_id="SITEID")
-    left.add("label", text="Study Site Identifier")
+    left.add("label", text="Study site")
     for site, n, value in (("01", 12, -5.25), ("02", 5, -6.625), ("03", 1, -6.0625)):
         left.add("n", n, level=site)
         line = result.at(level=site, term="difference-without", method_id="SITEID")

@@ -113,6 +113,22 @@ def _edited(folder: Path, edit: Callable[[dict[str, Any]], None]) -> list[str]:
     return ["check", str(path), "--data-root", str(STUDY.parent), "--quiet"]
 
 
+def test_check_says_what_had_to_wait_for_the_form(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def form(content: dict[str, Any]) -> None:
+        content["analyses"][0]["population"] = 3
+
+    def meaning(content: dict[str, Any]) -> None:
+        content["analyses"][0]["population"] = "FSA"
+
+    for edit, waits in ((form, True), (meaning, False)):
+        assert main(_edited(tmp_path, edit)[:-1]) == 1
+        said = capsys.readouterr().err.rstrip()
+        sentence = "Checks of the plan's meaning wait until its form is right."
+        assert said.endswith(sentence) == waits
+
+
 def test_what_derivation_refuses_is_an_error_of_check(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -139,12 +155,15 @@ def test_an_analysis_of_a_visit_without_records_is_an_error(
                 analysis["accept_error"] = True
             if analysis["id"] == "responders":
                 analysis["visits"] = ["WEEK18", "YEAR1"]
+            if analysis["id"] == "primary":
+                analysis["model"]["averages"] = {"late": ["WEEK18", "YEAR1"]}
 
     assert main([*_edited(tmp_path, edit), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     told = [f for f in found if "YEAR1" in f["message"] and "key" in f]
     assert {(f["severity"], f["key"]) for f in told} == {
         ("error", "analyses.primary.visit"),
+        ("error", "analyses.primary.model.averages.late"),
         ("warning", "analyses.distribution.visit"),
         ("error", "analyses.responders.visits"),
     }

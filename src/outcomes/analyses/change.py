@@ -81,7 +81,7 @@ def analyse(
     _visit_by_visit(data, changes, differences, reference, modelled)
     _averages(spec, data, changes, reference, modelled)
     if differences is not None and reference is not None:
-        _joint_tests(differences, data, modelled)
+        _joint_tests(differences, data, modelled.at(n_subjects=fit.n_subjects))
         add_effect_sizes(data, differences.frame, reference, observed, modelled)
 
 
@@ -223,7 +223,6 @@ def _add_estimate(ard: ArdRows, row: dict[Any, Any], conf_level: float) -> None:
 
 def _joint_tests(differences: Estimates, data: ChangeData, ard: ArdRows) -> None:
     """Test that arms differ nowhere, and that they differ alike at all visits."""
-    ard = ard.at(n_subjects=len(set(data.records["USUBJID"])))
     _joint(lambda: differences, ard.at(term="arm-at-all-visits"))
     if len(data.visits) > 1:
         first = data.visits[0].id

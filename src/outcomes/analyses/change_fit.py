@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from outcomes.analyses.change_data import ChangeData, elapsed
@@ -126,9 +127,40 @@ def add_tests(data: ChangeData, fit: MmrmFit, ard: ArdRows) -> None:
         ard.fail(str(problem))
         return
     reasons: dict[str, str] = table.attrs["reasons"]
+    marks = zero_marks(list(table["term"]), fit.design.factors)
     for row in table.to_dict("records"):
         term = str(row["term"])
-        add_test(row, reasons.get(term, ""), ard.at(level=term))
+        add_test(row, reasons.get(term, ""), ard.at(level=term + marks[term]))
+
+
+def zero_marks(terms: list[str], factors: Collection[str]) -> dict[str, str]:
+    """Mark the terms that are tested where a covariate is zero.
+
+    Those are the terms that a further term multiplies by a covariate: with
+    ``BASE:AVISIT`` in the model, differences of visits depend on BASE, and the test of
+    ``AVISIT``, of type II or III, is of those at BASE = 0.
+
+    Returns
+    -------
+    dict
+        By term, ``''`` or such as ``', at BASE = 0'``.
+
+    Examples
+    --------
+    >>> zero_marks(["BASE", "AVISIT", "BASE:AVISIT"], {"AVISIT"})["AVISIT"]
+    ', at BASE = 0'
+    """
+    marks = {}
+    for term in terms:
+        own = set(term.split(":"))
+        covariates: dict[str, None] = {}
+        for other in terms:
+            names = other.split(":")
+            if own <= set(names):
+                further = [name for name in names if name not in own]
+                covariates |= dict.fromkeys(n for n in further if n not in factors)
+        marks[term] = "".join(f", at {name} = 0" for name in covariates)
+    return marks
 
 
 def add_test(row: dict[Any, Any], reason: str, ard: ArdRows) -> None:

@@ -107,10 +107,17 @@ def describe_fit(data: ChangeData, fit: MmrmFit) -> str:
 
 def weakness(fit: MmrmFit) -> str:
     """Say what weakens every number of a fit; ``''`` if nothing does."""
-    messages = "; ".join(fit.convergence.messages)
-    if fit.convergence.converged:
-        return messages
-    return f"the model did not converge: {messages or 'no reason known'}"
+    *left, used = fit.convergence.ladder
+    steps = {f"{step.covariance}: {step.message}" for step in (*left, used)}
+    said = [
+        f"{COVARIANCE_WORDS[step.covariance]} not used ({step.message})"
+        for step in left
+    ]
+    if left:
+        said.append(f"{COVARIANCE_WORDS[used.covariance]} used instead")
+    if not fit.convergence.converged:
+        said.append(f"the model did not converge: {used.message or 'no reason known'}")
+    return "; ".join(said + [m for m in fit.convergence.messages if m not in steps])
 
 
 def changes_of(data: ChangeData, fit: MmrmFit, conf_level: float) -> Estimates:

@@ -20,6 +20,7 @@ from outcomes.analyses.selection import fail_visit, in_words
 from outcomes.ard.rows import ArdRows
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError
+from outcomes.study.displays import sentence_case
 from outcomes.study.spec import Change, Diagnostics, Study
 
 if TYPE_CHECKING:
@@ -81,6 +82,6 @@ def _label(spec: Study, name: str) -> str:
     """Return what a column of ADSL is called."""
     column = ADSL.column(name)
     if column is not None:
-        return column.label
+        return sentence_case(column.label.removesuffix(" Identifier"))
     declared = spec.sources.dm.covariates.get(name)
     return declared.label if declared else name

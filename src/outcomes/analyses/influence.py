@@ -65,7 +65,8 @@ def add_influence(
         changes = changes_of(data, of, level)
         return differences_of(data, changes, reference) or changes
 
-    for row in _here(data, result(fit).frame):
+    whole = _here(data, result(fit).frame)
+    for row in whole:
         _add(row, level, ard.at(term=term, n_subjects=fit.n_subjects))
     for column, label in columns.items():
         here = ard.at(term=f"{term}-without", method_id=column)
@@ -81,10 +82,15 @@ def add_influence(
         for value, n in counts.items():
             here.add("n", n, term=LEFT_OUT, comparator="", level=str(value))
         found = leave_one_out(fit, rows, column, result)
-        for row in _here(data, found[found[column] != ""]):
-            n = int(counts[row[column]])
-            line = here.at(level=str(row[column]), n_subjects=fit.n_subjects - n)
-            _add(row, level, line)
+        for value, n in counts.items():
+            line = here.at(level=str(value), n_subjects=fit.n_subjects - int(n))
+            rest = rows.loc[rows[column] != value, data.people.arm_variable]
+            reasons = _reasons(whole, set(rest), reference, str(value))
+            for arm, reason in reasons.items():
+                line.fail(reason, arm=arm)
+            for row in _here(data, found[found[column] == value]):
+                if row["arm"] not in reasons:
+                    _add(row, level, line)
 
 
 def _here(data: ChangeData, frame: Frame) -> list[dict[Any, Any]]:
@@ -92,6 +98,20 @@ def _here(data: ChangeData, frame: Frame) -> list[dict[Any, Any]]:
     rows = frame[frame["AVISIT"] == data.visit.id].to_dict("records")
     arm, only = data.people.arm_variable, data.people.arms[0]
     return [{**row, "arm": str(row.get(arm, only))} for row in rows]
+
+
+def _reasons(
+    whole: list[dict[Any, Any]], left: set[str], reference: str | None, value: str
+) -> dict[str, str]:
+    """Say of each arm with a result why it has none of a refit to the arms left."""
+    reasons = {}
+    for row in whole:
+        absent = [arm for arm in (row["arm"], reference) if arm and arm not in left]
+        if absent:
+            reasons[row["arm"]] = (
+                f"not estimable: no subject of {absent[0]} is left without {value}."
+            )
+    return reasons
 
 
 def _with_column(data: ChangeData, column: str) -> Frame:

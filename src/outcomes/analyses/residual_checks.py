@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     Frame = pd.DataFrame
     FloatArray = NDArray[np.float64]
 
-POINTS: Final = 50
-"""Most points of a quantile plot."""
+QUANTILES: Final = 50
+"""Quantiles of a plot that does not show every residual."""
+EXTREMES: Final = 5
+"""Residuals of each end that a plot shows always."""
 BINS: Final = 10
 FEWEST_PAIRS: Final = 3
 
@@ -36,7 +38,8 @@ def add_residuals(data: ChangeData, fit: MmrmFit, ard: ArdRows) -> None:
     for visit, rows in _by_visit(fit, frame):
         values = numbers(rows["residual"])
         here = ard.at(visit=visit, time=day_of(data, visit), n_subjects=len(values))
-        here.add_all({**moments(values), **shape(values)}, term="residuals")
+        ends = {"min": float(values.min()), "max": float(values.max())}
+        here.add_all({**moments(values), **shape(values), **ends}, term="residuals")
         for number, point in enumerate(quantile_points(values), start=1):
             here.add_all(point, term="residual-quantile", level=point_level(number))
     for number, row in enumerate(spread(frame), start=1):
@@ -78,8 +81,8 @@ def shape(values: FloatArray) -> dict[str, float]:
 def quantile_points(values: FloatArray) -> list[dict[str, float]]:
     """Return points of a normal quantile plot.
 
-    Every value where there are few, at Blom's plotting positions; else the quantiles at
-    evenly spaced probabilities.
+    Every value where there are few, at Blom's plotting positions; else the extremes of
+    both ends there, and between them quantiles at evenly spaced probabilities.
 
     Returns
     -------
@@ -90,12 +93,14 @@ def quantile_points(values: FloatArray) -> list[dict[str, float]]:
     from scipy.special import ndtri
 
     n = len(values)
-    if n <= POINTS:
-        p = (np.arange(1, n + 1) - 0.375) / (n + 0.25)
-        y = np.sort(values)
-    else:
-        p = (np.arange(1, POINTS + 1) - 0.5) / POINTS
-        y = np.array([quantile(values, one) for one in p])
+    p = (np.arange(1, n + 1) - 0.375) / (n + 0.25)
+    y = np.sort(values)
+    if n > QUANTILES + 2 * EXTREMES:
+        even = (np.arange(1, QUANTILES + 1) - 0.5) / QUANTILES
+        even = even[(even * n > EXTREMES) & ((1 - even) * n > EXTREMES)]
+        between = [quantile(values, one) for one in even]
+        p = np.concatenate([p[:EXTREMES], even, p[-EXTREMES:]])
+        y = np.concatenate([y[:EXTREMES], between, y[-EXTREMES:]])
     return [
         {"probability": float(a), "x": float(b), "y": float(c)}
         for a, b, c in zip(p, ndtri(p), y, strict=True)

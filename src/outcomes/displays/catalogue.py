@@ -234,4 +234,6 @@ def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
     predictor = getattr(analysis, "predictor", None)
     if predictor is not None:
         words["predictor"] = score_name(predictor.instrument, predictor.score)
-    return template.title.format(**words)
+    title = template.title.format(**words)
+    # Several analyses of one endpoint may be diagnosed: the title says which it is.
+    return title if about is analysis else f"{title} ({about.title or about.id})"

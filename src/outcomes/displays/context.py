@@ -19,7 +19,7 @@ from outcomes.displays.description import text as plain
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
-from outcomes.displays.words import population_of, subject_of
+from outcomes.displays.words import population_of, reason, result_words, subject_of
 from outcomes.study.displays import population_words
 from outcomes.study.spec import AnyAnalysis, Arm, Study
 
@@ -27,6 +27,8 @@ _REASONS_SHOWN = 5
 _VERSION = re.compile(r"outcomes [0-9][0-9A-Za-z.+]*")
 _LEFT_OUT = "-without"
 """Ends the terms of results with a part left out, which is their level."""
+_AVERAGE = "-average"
+"""Ends the terms of averages over visits, whose name is their level."""
 _WHOLE = ("analysis", "visit", "subjects")
 """Terms whose errors are sentences about the whole of a place."""
 
@@ -130,16 +132,21 @@ class Context:
         return tuple(reasons)
 
     def _failure(self, row: Result) -> str:
-        term = row.term.removesuffix(_LEFT_OUT)
+        term = row.term.removesuffix(_LEFT_OUT).removesuffix(_AVERAGE)
         level = self._level_label(row.level)
+        if level and row.term.endswith(_LEFT_OUT):
+            level = f"without {level}"
+        if row.term.endswith(_AVERAGE):
+            level = f"average over {level}"
         where = [
             self.visit_label(row.visit) if row.visit else "",
             self.arm_label(row.arm) if row.arm else "",
-            f"without {level}" if level and term != row.term else level,
-            term.replace("-", " ") if term not in _WHOLE else "",
+            level,
+            result_words(term) if term not in _WHOLE else "",
         ]
         place = ", ".join(part for part in where if part)
-        return f"{place}: {row.error}" if place else row.error
+        said = f"{place}: not computed" if place else "not computed"
+        return f"{said[0].upper()}{said[1:]}, because {reason(row)}."
 
     @property
     def failed(self) -> bool:

@@ -6,11 +6,20 @@ from dataclasses import dataclass
 
 from outcomes.displays.context import Context
 from outcomes.displays.lookup import Result
-from outcomes.displays.words import endpoint_of
+from outcomes.displays.words import endpoint_of, reason
 from outcomes.study.displays import score_label
 from outcomes.study.spec import Diagnostics, OfEndpoint
 
 UNKNOWN = "Missing"
+EVERYBODY = "All subjects"
+EMPIRICAL = (
+    "Empirical: standard deviations and pairwise correlations of raw residuals, of the"
+    " subjects observed at the visit or at both. They differ from the fitted ones for"
+    " two reasons even where the model fits: their standard deviations divide by"
+    " n\u00a0\u2212\u00a01, where REML takes off as many degrees of freedom as the"
+    " model has coefficients, so that they are mostly the smaller ones; and where"
+    " values are missing, the model uses all visits of a subject at once."
+)
 
 
 def score_of(context: Context) -> str:
@@ -84,6 +93,11 @@ class Part:
     value: str
     subjects: Result | None
 
+    @property
+    def words(self) -> str:
+        """What the model was fitted to, so that it reads as no result of the part."""
+        return f"without {self.value}"
+
 
 def parts_of(context: Context) -> list[tuple[str, list[Part]]]:
     """Return what was left out: label of a column, and its values.
@@ -124,6 +138,13 @@ def without(context: Context, part: Part, arm: str, statistic: str) -> Result | 
     """Return a result of an arm with a part left out."""
     term = f"{result_term(context)}-without"
     return _result(context, term, arm, statistic, part.value, part.column)
+
+
+def gone(context: Context, what: str) -> str:
+    """Return a footnote on why results with a part left out are absent."""
+    rows = context.results.having(f"{result_term(context)}-without")
+    reasons = dict.fromkeys(reason(row) for row in rows if row.error and row.level)
+    return f"{what}: {'; '.join(reasons)}." if reasons else ""
 
 
 def _result(

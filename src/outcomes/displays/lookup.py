@@ -143,8 +143,15 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings of any row, once each, in file order."""
-        return list(dict.fromkeys(row.warning for row in self.rows if row.warning))
+        """Warnings of any row, once each, in file order.
+
+        Not those of the steps of a ladder: that of every number tells them together.
+        """
+        return list(
+            dict.fromkeys(
+                row.warning for row in self.rows if row.warning and row.term != "ladder"
+            )
+        )
 
 
 def results_of(frame: pd.DataFrame) -> Results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from outcomes.datasets.adam import ADSL
+from outcomes.displays.lookup import Result
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.model import COVARIANCE_WORDS
 from outcomes.study.spec import (
@@ -78,14 +79,28 @@ def covariate_words(names: Iterable[str]) -> str:
 
 
 def term_words(term: str) -> str:
-    """Return a term of a model in words: ``Arm by visit`` for ``TRT01P:AVISIT``."""
+    """Return a term of a model in words: ``Arm by visit`` for ``TRT01P:AVISIT``.
+
+    Where it is tested stays: ``Visit, at BASE = 0`` for ``AVISIT, at BASE = 0``.
+    """
     known = {"TRT01P": "arm", "TRT01A": "arm", "AVISIT": "visit"}
+    term, comma, place = term.partition(",")
     parts = [
         known.get(name.strip()) or covariate_words([name.strip()])
         for name in term.split(":")
     ]
     said = " by ".join(parts)
-    return said[:1].upper() + said[1:]
+    return said[:1].upper() + said[1:] + comma + place
+
+
+def result_words(term: str) -> str:
+    """Return what a term of the ARD is called: ``LS mean``, ``risk difference``."""
+    return term.replace("lsmean", "LS mean").replace("-", " ")
+
+
+def reason(row: Result) -> str:
+    """Return why a result is absent, to stand within a sentence."""
+    return row.error.removeprefix("not estimable: ").rstrip(".")
 
 
 def predictor_unit(name: str, score: str) -> str:

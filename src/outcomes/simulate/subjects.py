@@ -50,16 +50,19 @@ def subject_table(trial: Trial, expectancy: IntArray) -> Table:
         *par.counts,
         "expectancy_positive",
         "expectancy_negative",
+        "lead_therapist",
     )
     place = {s: k for k, s in enumerate(trial.cohort.subject_id)}
     who = _Draws(trial)
     rows: list[Row] = []
     for row, subject in enumerate(trial.recruits.subject_id):
         start = _randomisation(trial, row, place.get(subject))
-        ends: Row = ["", ""]
+        ends: Row = ["", "", ""]
         if subject in place:
-            sets = expectancy[place[subject], 0]
+            own = place[subject]
+            sets = expectancy[own, 0]
             ends = [f"{sets[k::2].sum() / 3:.2f}" for k in (0, 1)]
+            ends.append(trial.therapist(own, 0))
         rows.append([subject, *start, *who.describe(row), *ends])
     return Table(header, rows)
 

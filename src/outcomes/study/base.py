@@ -13,12 +13,27 @@ from pydantic import (
     StringConstraints,
 )
 
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+_ID = r"^[a-z][a-z0-9-]{0,39}$"
+_KEY = r"^[a-z][a-z0-9_]{0,39}$"
+_CODE = r"^[A-Z][A-Z0-9_]{0,19}$"
+_NAME = r"^[A-Z][A-Z0-9_]{0,7}$"
+_ITEM = r"^[^{}]{0,60}\{item(:0[1-9]d)?\}[^{}]{0,60}$"
+FORMS = {
+    _ID: "an id or a name has 1 to 40 small letters, digits or hyphens, a letter first",
+    _KEY: "a name here has 1 to 40 small letters, digits or _, a letter first",
+    _CODE: "a code has 1 to 20 capitals, digits or _, a letter first",
+    _NAME: "a column of ADSL or SDTM, or a PARAMCD, has 1 to 8 capitals, digits or _,"
+    " a letter first",
+    _ITEM: "a pattern of columns has {item}, or with leading zeros {item:02d}, once",
+}
+"""What texts of a fixed form must look like, by their pattern."""
+
+Id = Annotated[str, StringConstraints(pattern=_ID)]
 """Lower-case letters, digits and hyphens: it becomes part of file names."""
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,19}$")]
+Key = Annotated[str, StringConstraints(pattern=_KEY)]
+Code = Annotated[str, StringConstraints(pattern=_CODE)]
 """An upper-case code, as CDISC uses for arms, visits and populations."""
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,7}$")]
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """A CDISC variable or parameter name: at most eight characters."""
 _NO_CONTROLS = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
 Text = Annotated[
@@ -49,9 +64,7 @@ Once = Annotated[
 ]
 """A list without repeats."""
 
-ItemPattern = Annotated[
-    str, StringConstraints(pattern=r"^[^{}]{0,60}\{item(:0[1-9]d)?\}[^{}]{0,60}$")
-]
+ItemPattern = Annotated[str, StringConstraints(pattern=_ITEM)]
 """A column name with the item number in it: ``caps5_{item:02d}``."""
 
 

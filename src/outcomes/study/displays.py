@@ -255,10 +255,10 @@ def score_name(name: str, score: str) -> str:
     """Return what a score, or a derived yes/no, of an instrument is called."""
     definition = instrument(name)
     found = definition.scores.get(score) or definition.derived[score]
-    return _sentence_case(found.label)
+    return sentence_case(found.label)
 
 
-def _sentence_case(label: str) -> str:
+def sentence_case(label: str) -> str:
     """Write 'MADRS Total Score' as 'MADRS total score'; abbreviations stay."""
     first, *rest = label.split(" ")
     lowered = [word.lower() if word.istitle() else word for word in rest]

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from outcomes.study.base import FORMS
 from outcomes.study.spec import Study
 
 Found = tuple[str, str]
@@ -78,6 +79,10 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
             return where, f"{error['ctx']['error']}."
         case "string_pattern_mismatch" if "\\x00-" in error["ctx"]["pattern"]:
             return where, f"{given} holds a control character; remove it."
+        case "string_pattern_mismatch" if error["ctx"]["pattern"] in FORMS:
+            return where, f"{FORMS[error['ctx']['pattern']]} (given: {given})."
+        case "list_type" if isinstance(error["input"], str):
+            return where, f"{given} is no list; write a list, [{error['input'][:50]}]."
         case "extra_forbidden":
             hint = did_you_mean(location[-1], known_keys(location)) or " Remove it."
             return where, f"unknown key.{hint}"

@@ -28,10 +28,15 @@ _FOR_DATA = {"arms", "visits", "sources"}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a study file: at which key, what, and what to do."""
+    """One thing wrong with a study file: at which key, what, and what to do.
+
+    ``form`` says that it is wrong in its form, so that the meaning of the section could
+    not be checked.
+    """
 
     where: str
     message: str
+    form: bool = False
 
     def __str__(self) -> str:
         """Return the problem as one line."""
@@ -118,7 +123,7 @@ def read_study(
     try:
         content = _parse(path)
     except SpecError as problem:
-        return None, [Problem("", str(problem))]
+        return None, [Problem("", str(problem), form=True)]
     root = path.parent if data_root is None else Path(data_root)
     problems = (
         []
@@ -134,7 +139,9 @@ def read_study(
         spec = Study.model_validate(content)
         sound = set(Study.model_fields)
     except ValidationError as invalid:
-        problems += [Problem(*explain(error, content)) for error in invalid.errors()]
+        problems += [
+            Problem(*explain(error, content), form=True) for error in invalid.errors()
+        ]
         spec, sound = _partial(content)
     problems += [Problem(where, what) for where, what in problems_of(spec, sound)]
     checkable = sound >= _FOR_DATA

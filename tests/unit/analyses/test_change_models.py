@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from hand_made import Results, adqs, adsl, baseline, record, run, study, subject
 
+from outcomes.analyses.change_fit import zero_marks
 from outcomes.models.comparisons import contrasts
 from outcomes.models.means import emmeans
 from outcomes.models.mmrm.fit import fit_mmrm
+from outcomes.models.term_tests import anova
 from outcomes.study.model import COVARIANCE_WORDS, VCOV_WORDS, Covariance
 
 CHANGE: dict[str, Any] = {
@@ -202,6 +204,8 @@ def test_a_constrained_model_keeps_whom_a_model_of_change_loses() -> None:
     whole = run(study({**CHANGE, "model": {"constrained": True}}), *data)
     change = run(study({**CHANGE, "model": {"covariates": []}}), *data)
     assert whole.value("fit", "n_subjects") == 42
+    for term in ("arm-at-all-visits", "arm-by-visit"):
+        assert whole.one(term, "f")["n_subjects"] == 42
     assert change.value("fit", "n_subjects") <= 40
     assert change.value("excluded", "n", level="NO BASELINE VALUE") == 1
     assert whole.rows(term="excluded", level="NO BASELINE VALUE").empty
@@ -270,9 +274,8 @@ def test_every_term_is_tested_where_asked_for(kind: int) -> None:
     found = results({"anova": kind, "covariates": ["BASE*AVISIT", "SITEGR1"]})
     rows = found.rows(term=f"type-{kind}-test")
     assert set(rows["level"]) == {
-        *("TRT01P", "AVISIT", "BASE", "SITEGR1", "TRT01P:AVISIT", "AVISIT:BASE")
-    } or set(rows["level"]) == {
-        *("TRT01P", "AVISIT", "BASE", "SITEGR1", "TRT01P:AVISIT", "BASE:AVISIT")
+        *("TRT01P", "AVISIT, at BASE = 0", "BASE", "SITEGR1"),
+        *("TRT01P:AVISIT", "BASE:AVISIT"),
     }
     assert set(rows["statistic"]) == {"f", "num_df", "den_df", "p_value"}
     for statistic in ("f", "num_df", "den_df", "p_value"):
@@ -282,6 +285,41 @@ def test_every_term_is_tested_where_asked_for(kind: int) -> None:
         ]
         assert both[0] == pytest.approx(both[1], rel=1e-8)
     assert results({}).rows(term=f"type-{kind}-test").empty
+
+
+def test_terms_that_a_covariate_multiplies_are_tested_where_it_is_zero() -> None:
+    terms = ["A", "V", "X", "Y", "A:V", "X:V", "X:Y", "X:A:V"]
+    assert zero_marks(terms, {"A", "V"}) == {
+        "A": ", at X = 0",
+        "V": ", at X = 0",
+        "X": ", at Y = 0",
+        "Y": ", at X = 0",
+        "A:V": ", at X = 0",
+        "X:V": "",
+        "X:Y": "",
+        "X:A:V": "",
+    }
+    assert set(zero_marks(["A", "V", "X", "A:V"], {"A", "V"}).values()) == {""}
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_a_test_at_zero_moves_with_the_zero_of_the_covariate(kind: int) -> None:
+    def tests(shift: float) -> pd.Series[float]:
+        rows = frame_of().query("AVISIT in @DAYS")
+        fit = fit_mmrm(
+            "CHG ~ TRT01P*AVISIT + BASE*AVISIT",
+            rows.assign(BASE=rows["BASE"] - shift),
+            subject="USUBJID",
+            visit="AVISIT",
+            covariance="cs",
+            levels=LEVELS,
+        )
+        return anova(fit, type=kind).set_index("term")["statistic"]
+
+    raw, centred = tests(0.0), tests(32.0)
+    marks = zero_marks(list(raw.index), LEVELS)
+    moved = {term for term in raw.index if abs(raw[term] / centred[term] - 1) > 1e-4}
+    assert moved == {term for term, mark in marks.items() if mark} == {"AVISIT"}
 
 
 def test_a_spatial_covariance_falls_with_the_days_between_visits() -> None:

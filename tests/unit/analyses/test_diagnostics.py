@@ -65,6 +65,8 @@ def test_normalised_residuals_are_described_by_visit() -> None:
             ("sd", values.std(ddof=1)),
             ("skewness", stats.skew(values, bias=False)),
             ("kurtosis", stats.kurtosis(values, bias=False)),
+            ("min", values.min()),
+            ("max", values.max()),
         ):
             value = found.value("residuals", statistic, visit=visit)
             assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -73,13 +75,27 @@ def test_normalised_residuals_are_described_by_visit() -> None:
         assert points["level"].iloc[0] == "0001"
 
 
-def test_many_residuals_become_fifty_quantiles() -> None:
-    values = np.arange(1000.0)
-    points = quantile_points(values)
-    assert len(points) == 50
-    assert points[0]["probability"] == pytest.approx(0.01)
-    assert points[0]["y"] == pytest.approx(9.5)
-    assert points[0]["x"] == pytest.approx(stats.norm.ppf(0.01))
+@pytest.mark.parametrize("n", [61, 95, 200, 233, 1000])
+def test_of_many_residuals_the_extremes_are_always_shown(n: int) -> None:
+    values = np.random.default_rng(3).normal(size=n)
+    values[7] = -12.5
+    points = pd.DataFrame(quantile_points(values))
+    assert 45 <= len(points) <= 60
+    place = np.array([*range(1, 6), *range(n - 4, n + 1)])
+    ends = points.iloc[[*range(5), *range(-5, 0)]]
+    assert list(ends["y"]) == list(np.sort(values)[place - 1])
+    assert list(ends["probability"]) == pytest.approx((place - 0.375) / (n + 0.25))
+    assert list(points["x"]) == pytest.approx(stats.norm.ppf(points["probability"]))
+    assert points["x"].is_monotonic_increasing
+    assert points["y"].is_monotonic_increasing
+    if n == 1000:
+        assert points["probability"].iloc[5] == pytest.approx(0.01)
+        low = np.sort(values)[9:11].mean()
+        assert points["y"].iloc[5] == pytest.approx(low)
+
+
+def test_few_residuals_are_all_shown() -> None:
+    assert len(quantile_points(np.arange(60.0))) == 60
     few = quantile_points(np.array([3.0, 1.0, 2.0]))
     assert [one["y"] for one in few] == [1, 2, 3]
     assert few[1]["x"] == pytest.approx(0.0, abs=1e-12)
@@ -177,7 +193,7 @@ def test_each_site_is_left_out_in_turn() -> None:
         n = found.value("left-out", "n", level=site, method_id="SITEID")
         assert n == len(out & seen)
     label = found.one("left-out", "label", method_id="SITEID")
-    assert label["text"] == "Study Site Identifier"
+    assert label["text"] == "Study site"
     whole = run(
         study({**CHANGE, "model": {"covariance": "cs"}}, sources=SOURCES),
         adsl(*people()[0]),
@@ -265,8 +281,44 @@ def test_a_refit_that_cannot_be_made_is_a_row_with_the_reason() -> None:
     rows = found.rows(term="difference-without", statistic="estimate")
     assert list(rows["level"]) == ["01", "02"]
     assert rows["value"].isna().all()
-    assert rows["error"].str.len().gt(10).all()
+    assert list(rows["error"]) == [
+        "not estimable: no subject of CTL is left without 01.",
+        "not estimable: no subject of ACT is left without 02.",
+    ]
     assert list(rows["arm"]) == ["ACT", "ACT"]
+
+
+@pytest.mark.parametrize("model", [{}, {"constrained": True, "covariates": []}])
+def test_an_arm_that_a_refit_lacks_has_a_row_with_the_reason(
+    model: dict[str, Any],
+) -> None:
+    subjects, records = people()
+    third = [one["USUBJID"] for one in subjects if one["TRT01P"] == "ACT"][:8]
+    for one in subjects:
+        if one["USUBJID"] in third:
+            one |= {"TRT01P": "LOW", "TRT01A": "LOW", "SITEID": "01"}
+        else:
+            one["SITEID"] = "02" if int(one["USUBJID"][-2:]) % 3 else "01"
+    found = results(
+        {"covariance": "cs", **model},
+        subjects=subjects,
+        records=records,
+        sections={
+            "arms": [
+                {"id": "ACT", "label": "Active", "active": True},
+                {"id": "LOW", "label": "Low", "active": True},
+                {"id": "CTL", "label": "Control", "control": True},
+            ]
+        },
+    )
+    rows = found.rows(term="difference-without", statistic="estimate")
+    told = {(r.level, r.arm): r.error for r in rows.itertuples()}
+    assert told == {
+        ("01", "ACT"): "",
+        ("01", "LOW"): "not estimable: no subject of LOW is left without 01.",
+        ("02", "ACT"): "",
+        ("02", "LOW"): "",
+    }
 
 
 def test_one_arm_is_judged_by_its_mean() -> None:

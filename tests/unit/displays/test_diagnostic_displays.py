@@ -61,7 +61,13 @@ def test_a_quantile_plot_has_a_panel_for_each_visit() -> None:
     assert [panel.name for panel in chart.panels] == ["Day 2", "Week 3"]
     assert chart.panels[1].points[0] == (-1.25, 1.1 * -1.25 + 0.05)
     assert [one.at for one in chart.bins] == [-14.5, -9.25, -3.75]
+    assert chart.y_label == "Normalised residual"
     shown = figure("residuals")
+    assert "dashed lines: \u00b11, the standard deviation expected" in shown.caption
+    assert "the five most extreme of each end" in " ".join(shown.footnotes)
+    checks = texts(table("checks"))
+    assert checks["Normalised residuals", "Minimum"] == ["\u22122.47", "\u22122.47"]
+    assert checks["Normalised residuals", "Maximum"] == ["3.13", "3.13"]
     assert "Week 3 skewness \u22120.22, excess kurtosis 1.50" in shown.alt
     lines = texts(shown)
     assert lines["Day 2", "0.192"] == ["\u22121.25", "\u22121.38"]
@@ -78,6 +84,9 @@ def test_fitted_and_empirical_correlations_stand_side_by_side() -> None:
     assert [cell.value for cell in empirical.cells] == [None, 0.575, None]
     assert texts(shown)["", "Day 2 and Week 3"] == ["0.63", "0.58"]
     assert "Fitted correlations from 0.63 to 0.63" in shown.alt
+    for notes in (shown.footnotes, table("checks").footnotes):
+        assert "divide by n\u00a0\u2212\u00a01, where REML" in " ".join(notes)
+        assert "where values are missing" in " ".join(notes)
 
 
 def grouped(rows: ArdRows) -> None:
@@ -101,8 +110,10 @@ def test_each_covariance_group_has_a_pair_of_its_own() -> None:
     ]
     assert texts(shown)["Psilocybin 1 mg", "Day 2 and Week 3"] == ["0.50", "NE"]
     assert shown.failures == (
-        "Week 3, Psilocybin 1 mg, Day 2, empirical correlation: too few",
-        "Week 3, Psilocybin 25 mg, Day 2, empirical correlation: too few",
+        "Week 3, Psilocybin 1 mg, Day 2, empirical correlation: not computed, because"
+        " too few.",
+        "Week 3, Psilocybin 25 mg, Day 2, empirical correlation: not computed, because"
+        " too few.",
     )
     with styled():
         drawn(shown.chart, ())
@@ -127,20 +138,22 @@ def test_what_is_left_out_stands_beside_the_whole() -> None:
     assert panel.name == "Psilocybin 25 mg"
     assert panel.whole == Interval(-6.0, -9.675, -2.325)
     assert [line.name for line in shown.chart.lines] == [
-        "Study Site Identifier",
-        "01 (n = 12)",
-        "02 (n = 5)",
-        "03 (n = 1)",
+        "Left out: Study site",
+        "without 01 (12 left out)",
+        "without 02 (5 left out)",
+        "without 03 (1 left out)",
     ]
     assert shown.chart.lines[0].heading
     assert shown.chart.lines[2].intervals == (Interval(-6.625, -10.3, -2.95),)
     assert "Difference from Psilocybin 1 mg" in shown.caption
+    assert "weighs heavily in the result" in shown.caption
+    assert not any("empty" in note for note in shown.footnotes)
     assert "from \u22126.63 to \u22125.25 with one part left out" in shown.alt
     lines = texts(table("left-out"))
-    assert lines["", "Nobody"] == [
+    assert lines["", "All subjects"] == [
         *("", "\u22126.00 (1.75)", "\u22129.68, \u22122.33", "<0.001")
     ]
-    assert lines["Study Site Identifier", "03"][:2] == ["1", "\u22126.06 (1.75)"]
+    assert lines["Left out: Study site", "without 03"][:2] == ["1", "\u22126.06 (1.75)"]
 
 
 def test_a_refit_that_failed_is_marked_and_named() -> None:
@@ -150,15 +163,21 @@ def test_a_refit_that_failed_is_marked_and_named() -> None:
         left = left.at(endpoint="madrs_change", population="FAS", estimand="main")
         left.add("n", 9, term="left-out")
         left.fail(
-            "no arm is left", arm="PSI25", comparator="PSI1", term="difference-without"
+            "not estimable: no arm is left.",
+            arm="PSI25",
+            comparator="PSI1",
+            term="difference-without",
         )
 
     shown = table("left-out", fill)
-    assert texts(shown)["Study Site Identifier", "04"][0] == "9"
-    assert texts(shown)["Study Site Identifier", "04"][1].startswith("NE")
+    assert texts(shown)["Left out: Study site", "without 04"][0] == "9"
+    assert texts(shown)["Left out: Study site", "without 04"][1].startswith("NE")
     assert shown.failures == (
-        "Week 3, Psilocybin 25 mg, without 04, difference: no arm is left",
+        "Week 3, Psilocybin 25 mg, without 04, difference: not computed, because no"
+        " arm is left.",
     )
+    assert "NE: no arm is left." in shown.footnotes
+    assert "Places left empty: no arm is left." in figure("influence", fill).footnotes
     chart = figure("influence", fill).chart
     assert isinstance(chart, ForestChart)
     assert chart.lines[-1].intervals == (None,)
@@ -183,7 +202,9 @@ def test_columns_stand_in_the_order_of_the_study_file() -> None:
         for group in table("left-out", fill, analyses=content).grid.groups
         if group.header
     ]
-    assert headers == ["Study Site Identifier", "Area", "No longer asked for"]
+    assert headers == [
+        f"Left out: {one}" for one in ("Study site", "Area", "No longer asked for")
+    ]
 
 
 def test_one_arm_has_its_mean_left_out_from() -> None:

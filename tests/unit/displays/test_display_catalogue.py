@@ -58,6 +58,10 @@ def test_titles_name_score_visit_and_predictor() -> None:
         "Change from baseline in MADRS total score, by visit"
     )
     assert titles["spread-ecdf"].endswith("at Week 3")
+    assert titles["checks-checks"] == (
+        "Residuals and covariance of the model of MADRS total score (primary)"
+    )
+    assert titles["checks-influence"].endswith("left out (primary)")
     assert titles["mystical-scatter"].startswith("MEQ30")
 
 

@@ -15,7 +15,7 @@ from outcomes.ard.rounding import format_number, format_p
 from outcomes.ard.rows import ArdRows, read_ard, write_ard
 from outcomes.displays.catalogue import planned_displays
 from outcomes.displays.context import Context
-from outcomes.displays.description import Cell, Grid, Part, Row, RowGroup, text
+from outcomes.displays.description import Cell, Grid, Part, Row, RowGroup, Table, text
 from outcomes.displays.html import table_fragment
 from outcomes.displays.lookup import Result, results_of
 from outcomes.displays.numbers import (
@@ -133,8 +133,59 @@ def test_p_below_a_thousandth_is_not_written_as_equal(
     assert texts["Model", "Arm by visit"] == "F(1, 17.3) = 11.76, p = 0.003"
     tests = "Tests of fixed effects, type III"
     assert texts[tests, "Arm by visit"] == "F(1, 17.3) = 0.75, p = 0.533"
+    assert texts[tests, "Visit, at BASE = 0"] == "F(1, 17.3) = 4.50, p = 0.089"
     average = "Average of Day 2, Week 3 (both)"
     assert texts[average, "95% CI of difference"] == "\u22129.80, \u22122.45"
+
+
+def _constrained(folder: Path) -> Table:
+    analyses = copy.deepcopy(CONTENT["analyses"])
+    own = next(one for one in analyses if one["id"] == "primary")
+    own["model"] = {"constrained": True, "anova": 3}
+
+    def rows(ard: ArdRows) -> None:
+        test = {"f": 2.0, "num_df": 2, "den_df": 9.5, "p_value": 0.2}
+        ard.add_all(test, term="arm-by-visit")
+        ard.add_all(test, term="type-3-test", level="TRT01P:AVISIT")
+        ard.add_all(test, term="type-3-test", level="AGE")
+
+    return described_table(only(folder, "primary-estimates", rows, analyses=analyses))
+
+
+def test_arm_by_visit_from_baseline_has_a_name_of_its_own(
+    tmp_path: Path, made: tuple[StudyFile, Path]
+) -> None:
+    shown = _constrained(tmp_path)
+    labels = [row.header.text for group in shown.grid.groups for row in group.rows]
+    assert labels[0] == "Arm by visit"
+    assert labels.count("Arm by visit") == 1
+    assert "Arm by visit, from baseline" in labels
+    assert not any("= 0" in note for note in shown.footnotes)
+    notes = described_table(context_of(made, "primary-estimates")).footnotes
+    assert any("where the covariate is zero" in note for note in notes)
+
+
+def test_an_average_that_could_not_be_computed_is_told_in_words(tmp_path: Path) -> None:
+    def rows(ard: ArdRows) -> None:
+        for term, arm in (("lsmean-average", ""), ("difference-average", "PSI25")):
+            ard.fail("no value at Day 2.", term=term, level="both", arm=arm)
+
+    assert described_table(only(tmp_path, "primary-estimates", rows)).failures == (
+        "Average over both, LS mean: not computed, because no value at Day 2.",
+        "Psilocybin 25 mg, average over both, difference: not computed, because no"
+        " value at Day 2.",
+    )
+
+
+def test_a_fallback_is_warned_of_once(tmp_path: Path) -> None:
+    said = "unstructured not used (why); compound symmetry used instead"
+
+    def rows(ard: ArdRows) -> None:
+        ard.add("covariance", text="us", term="ladder", level="1", warning="why")
+        ard.add("covariance", text="cs", term="fit", warning=said)
+
+    notes = described_table(only(tmp_path, "primary-estimates", rows)).footnotes
+    assert [note for note in notes if "Warning" in note] == [f"Warning: {said}"]
 
 
 def test_primary_table_names_model_direction_and_effect_sizes(
@@ -233,14 +284,15 @@ def test_the_visit_of_the_analysis_without_values_is_named(tmp_path: Path) -> No
         ard.fail("no value.", term="visit", visit="WEEK3", time=22)
 
     context = only(tmp_path, "primary-estimates", rows)
-    assert described_table(context).failures == ("Week 3: no value.",)
+    said = "Week 3: not computed, because no value."
+    assert described_table(context).failures == (said,)
     assert described_table(context).grid.groups[0].header == text("Baseline")
     figure = next(
         c
         for c in contexts(small_study(tmp_path), tmp_path)
         if c.display.id == "primary-over-time"
     )
-    assert described_figure(figure).failures == ("Week 3: no value.",)
+    assert described_figure(figure).failures == (said,)
 
 
 def test_endpoints_without_a_label_are_called_by_their_parts() -> None:
@@ -386,7 +438,9 @@ def test_failed_analysis_is_said_plainly_in_every_display(tmp_path: Path) -> Non
     assert len(descriptions) == 14
     for path in descriptions:
         content = json.loads(path.read_text(encoding="utf-8"))
-        assert content["failures"] == [f"too few subjects {EVIL}"]
+        assert content["failures"] == [
+            f"Not computed, because too few subjects {EVIL}."
+        ]
         html = content.get("html", "")
         if content["kind"] == "table":
             assert "Not computed" in html
@@ -413,7 +467,9 @@ def test_missing_and_not_estimable_numbers_are_marked_and_explained(
     row = table.grid.groups[0].rows[0]
     assert [cell.text for cell in row.cells] == ["\u22123.00 (NE)", ABSENT]
     assert "NE, not estimable" in table.footnotes[-2]
-    assert table.failures == ("Week 3, Psilocybin 25 mg, lsmean: no df",)
+    assert table.failures == (
+        "Week 3, Psilocybin 25 mg, LS mean: not computed, because no df.",
+    )
 
 
 def test_warnings_of_the_ard_become_footnotes(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_report_of_failed_analyses_says_so(tmp_path: Path) -> None:
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     write_report(study, tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.count("<strong>Not computed.</strong> nobody was observed") == 14
+    assert html.count(">Not computed, because nobody was observed") == 14
     assert "error: nobody was observed" in html
     assert Page(html).tags.count("script") == 1
 

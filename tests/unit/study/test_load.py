@@ -53,7 +53,7 @@ BAD = [
     ("visits.2.day", 8, "visits.WEEK3", "does not come after"),
     ("visits.2.baseline", True, "visits", "two baselines"),
     ("sources.qs.0.visit", None, QS1, "names no visit"),
-    ("sources.qs.0.items", "madrs", f"{QS1}, items", "match pattern"),
+    ("sources.qs.0.items", "madrs", f"{QS1}, items", "has {item}, or with"),
     ("sources.qs.0.items", "{item.__class__}", f"{QS1}, items", "pattern"),
     ("sources.qs.0.items", "{item:0999999999d}", f"{QS1}, items", "pattern"),
     ("sources.qs.0.instrument", "MADRAS", f"{QS1}, instrument", "MADRS"),
@@ -75,7 +75,7 @@ BAD = [
     ("analyses.0.estimand", None, "analyses.primary", "needs either an estimand"),
     ("analyses.0.population", "FAS", "analyses.primary", "from the estimand"),
     ("analyses.0.id", "responders", "analyses", "stands 2 times"),
-    ("analyses.0.id", "../up", "analyses.../up.id", "pattern"),
+    ("analyses.0.id", "../up", "analyses.../up.id", "hyphens, a letter first"),
     ("analyses.0.model", {"covariates": ["BSAE"]}, "analyses.primary.model", "BASE"),
     (
         "analyses.0.model",
@@ -118,6 +118,16 @@ BAD = [
     ("sources.qs.1.colour", "x", f"{QS2}, colour", "unknown key"),
     ("visits.1.window", ["a", 5], "entry 1 of visits.WEEK1.window", "valid integer"),
     ("arms.0", 3, "entry 1 of arms", "where keys with values are needed"),
+    (
+        "sources.dm.strata",
+        ["THERAPIST"],
+        "entry 1 of sources.dm.strata",
+        "a column of ADSL or SDTM, or a PARAMCD, has 1 to 8 capitals, digits or _, a "
+        "letter first (given: 'THERAPIST').",
+    ),
+    ("sources.dm.strata", "SITEID", "sources.dm.strata", "write a list, [SITEID]."),
+    ("arms.0.id", "act", "arms.act.id", "a code has 1 to 20 capitals"),
+    ("estimands.0.endpoint", "a b", "estimands.main.endpoint", "small letters"),
 ]
 
 
@@ -227,6 +237,16 @@ def test_all_problems_are_reported_at_once(study_file: Write) -> None:
     assert "3 problems" in text
     for where in ("study.colour", "analyses.primary.visit", "arms"):
         assert where in text
+
+
+def test_problems_of_form_are_told_from_those_of_meaning(study_file: Write) -> None:
+    for path, value, form in (
+        ("analyses.0.visit", 3, [True]),
+        ("analyses.0.visit", "WEEK4", [False]),
+        ("study.colour", "blue", [False]),
+    ):
+        problems = read_study(study_file(_set(path, value)))[1]
+        assert [problem.form for problem in problems] == form
 
 
 def test_a_broken_analysis_leaves_the_data_checkable(study_file: Write) -> None:

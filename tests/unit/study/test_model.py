@@ -88,7 +88,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"averages": {"late": ["BASELINE", "WEEK1"]}}, "averages.late", "is the baseline"),
     ({"averages": {"late": ["WEEK3"]}}, "averages.late", "one visit is no average"),
     ({"averages": {"late": ["WEEK3", "WEEK3"]}}, "averages.late", "stands 2 times"),
-    ({"averages": {"Late": ["WEEK1", "WEEK3"]}}, "averages.Late", "pattern"),
+    ({"averages": {"Late": ["WEEK1", "WEEK3"]}}, "averages.Late", "small letters"),
     ({"covariance": ["us", "toeplitz"]}, "covariance", "mean 'toep"),
     ({"weights": "n"}, "weights", "unknown key"),
 ]
@@ -162,6 +162,12 @@ DIAGNOSTICS = {"id": "checks", "question": "diagnostics", "of": "primary"}
         ({"of": "responders"}, "analyses.checks.of", "not an analysis of change"),
         ({"population": "FAS"}, "analyses.checks", "population from the analysis"),
         ({"leave_out": ["SITE"]}, "analyses.checks.leave_out", "mean 'SITEID'?"),
+        (
+            {"leave_out": ["THERAPIST"]},
+            "entry 1 of analyses.checks.leave_out",
+            "has 1 to 8 capitals, digits or _",
+        ),
+        ({"leave_out": "SITEID"}, "analyses.checks.leave_out", "a list, [SITEID]."),
         ({"leave_out": ["AGE"]}, "analyses.checks.leave_out", "AGE is a number"),
         ({"leave_out": ["USUBJID"]}, "analyses.checks.leave_out", "single subjects"),
         ({"leave_out": ["TRT01P"]}, "analyses.checks.leave_out", "or arms"),

@@ -32,7 +32,7 @@ _WIDEST = 2.2
 """Inches for the names of what is left out."""
 _BOLD = 1.15
 """How much wider than plain letters bold ones are."""
-_NAME = 24
+_NAME = 28
 """Letters of such a name on a line."""
 
 

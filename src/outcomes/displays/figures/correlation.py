@@ -6,6 +6,7 @@ from outcomes.displays.charts import Heat, HeatCell, HeatChart
 from outcomes.displays.context import Context, not_computed
 from outcomes.displays.description import Column, Figure, Grid, Row, RowGroup, text
 from outcomes.displays.diagnosed import (
+    EMPIRICAL,
     Group,
     groups_of,
     model_of,
@@ -31,7 +32,7 @@ def build(context: Context) -> Figure:
         " deviations. Structure and data agree where both halves look alike.",
         _alt(context, visits, groups),
         numbers,
-        context.footnotes(numbers, model_of(context, "fitted-sd"), _note()),
+        context.footnotes(numbers, model_of(context, "fitted-sd"), EMPIRICAL),
         context.failures(),
     )
 
@@ -124,11 +125,3 @@ def _numbers(context: Context, visits: list[str], groups: list[Group]) -> Grid:
     if not parts:
         return not_computed(columns, stub)
     return Grid(stub, columns, tuple(parts))
-
-
-def _note() -> str:
-    return (
-        "Empirical: standard deviations and pairwise correlations of raw residuals, of"
-        " the subjects observed at the visit or at both. Missing values make them"
-        " differ from the fitted ones, which use all visits of a subject at once."
-    )

@@ -14,8 +14,10 @@ from outcomes.displays.description import (
     text,
 )
 from outcomes.displays.diagnosed import (
+    EVERYBODY,
     Part,
     arms_of,
+    gone,
     model_of,
     parts_of,
     result_term,
@@ -39,7 +41,12 @@ def build(context: Context) -> Figure:
         _caption(context),
         _alt(context, arms, parts) if drawn else _no_figure(),
         numbers,
-        context.footnotes(numbers, model_of(context, result_term(context)), _note()),
+        context.footnotes(
+            numbers,
+            model_of(context, result_term(context)),
+            _note(),
+            gone(context, "Places left empty"),
+        ),
         context.failures(),
     )
 
@@ -74,7 +81,7 @@ def _chart(
             )
     lines = []
     for label, values in parts:
-        lines.append(ForestLine(label, (), heading=True))
+        lines.append(ForestLine(f"Left out: {label}", (), heading=True))
         lines += [_line(context, part, drawn) for part in values]
     return ForestChart(tuple(panels), tuple(lines), _axis(context))
 
@@ -82,7 +89,7 @@ def _chart(
 def _line(context: Context, part: Part, arms: list[str]) -> ForestLine:
     n = number(part.subjects, COUNT).text
     return ForestLine(
-        f"{part.value} (n = {n})",
+        f"{part.words} ({n} left out)",
         tuple(
             _interval(*(without(context, part, arm, name) for name in _LIMITS))
             for arm in arms
@@ -111,10 +118,10 @@ def _axis(context: Context) -> str:
 def _caption(context: Context) -> str:
     return (
         f"{_what(context)} in {score_of(context)} at {_visit(context)}, the model"
-        " fitted again without one part of the subjects at a time; n: subjects left"
-        f" out. Points and lines: estimates with {context.confidence} confidence"
+        " fitted again without one part of the subjects at a time. Points and lines:"
+        f" estimates with {context.confidence} confidence"
         " intervals. Vertical line and band: the same of all subjects. A part whose"
-        " point lies far from the line decides the result."
+        " point lies far from the line weighs heavily in the result."
     )
 
 
@@ -148,9 +155,9 @@ def _alt(context: Context, arms: list[str], parts: list[tuple[str, list[Part]]])
 def _numbers(
     context: Context, arms: list[str], parts: list[tuple[str, list[Part]]]
 ) -> Grid:
-    stub = "Left out"
+    stub = "Fitted to"
     columns = (
-        Column(text("n")),
+        Column(text("Subjects left out")),
         *(
             Column(text(name), span=text(context.arm_label(arm)))
             for arm in arms
@@ -159,18 +166,20 @@ def _numbers(
     )
     if not arms:
         return not_computed(columns, stub)
-    everybody = RowGroup((Row(text("Nobody"), (Cell(), *_cells(context, None, arms))),))
+    everybody = RowGroup(
+        (Row(text(EVERYBODY), (Cell(), *_cells(context, None, arms))),)
+    )
     groups = [everybody]
     for label, values in parts:
         rows = tuple(
             Row(
-                text(part.value),
+                text(part.words),
                 (number(part.subjects, COUNT), *_cells(context, part, arms)),
                 1,
             )
             for part in values
         )
-        groups.append(RowGroup(rows, text(label)))
+        groups.append(RowGroup(rows, text(f"Left out: {label}")))
     return Grid(stub, columns, tuple(group for group in groups if group.rows))
 
 

@@ -63,7 +63,7 @@ def _chart(context: Context, visits: list[str]) -> ResidualsChart:
         panels=panels,
         bins=tuple(bins),
         x_label="Standard normal quantile",
-        y_label="Residual",
+        y_label="Normalised residual",
         fitted_label=f"Fitted {_outcome(context)}, mean of each tenth of the records",
     )
 
@@ -89,8 +89,7 @@ def _caption(context: Context) -> str:
         " quantiles against those of the standard normal distribution, by visit; on"
         " the line, residuals are normal with standard deviation 1. Below: mean and"
         " standard deviation of residuals of records with like fitted values; dashed"
-        " lines are at 1 and \u22121, where the standard deviations of a model that"
-        " fits end."
+        " lines: \u00b11, the standard deviation expected if the model fits."
     )
 
 
@@ -152,6 +151,7 @@ def _note() -> str:
     return (
         "Normalised residuals are residuals divided by the Cholesky factor of their"
         " fitted covariance: in a model that fits they are independent, also within a"
-        " subject, with mean 0 and standard deviation 1. Visits with more than 50"
-        " records show 50 quantiles, others every residual at Blom's positions."
+        " subject, with mean 0 and standard deviation 1. Visits with up to 60 records"
+        " show every residual, at Blom's positions; others the five most extreme of"
+        " each end, and quantiles between them."
     )

@@ -221,9 +221,27 @@ def _tests(context: Context, kind: str) -> RowGroup:
     term = f"type-{kind}-test"
     # Main effects first, as the formula has them.
     names = sorted(context.results.levels(term), key=lambda name: name.count(":"))
-    rows = [_test(context, term_words(name), term, name) for name in names]
+    rows = [_test(context, _term_label(context, name), term, name) for name in names]
     header = f"Tests of fixed effects, type {'I' * int(kind)}"
     return RowGroup(kept(rows), text(header))
+
+
+def _test_levels(context: Context) -> list[str]:
+    return [
+        name for kind in "23" for name in context.results.levels(f"type-{kind}-test")
+    ]
+
+
+def _term_label(context: Context, name: str) -> str:
+    """Name a term; a constrained model has another test called arm by visit."""
+    label = term_words(name)
+    by_visit = label.split(",")[0] == "Arm by visit"
+    return f"{label}, from baseline" if _constrained(context) and by_visit else label
+
+
+def _constrained(context: Context) -> bool:
+    analysis = context.analysis
+    return isinstance(analysis, Change) and analysis.model.constrained
 
 
 def _test(context: Context, label: str, term: str, level: str = "") -> Row:
@@ -298,17 +316,23 @@ def _notes(context: Context) -> list[str]:
         " analysed, who have a value and a change. Observed values and changes are"
         " without a model.",
     ]
-    if isinstance(analysis, Change) and analysis.model.constrained:
+    if _constrained(context):
         notes.append(
             "The model is of the values, baseline included, so that it uses subjects"
             " without a baseline value too, whose change is not known; changes in it"
             " are LS means less that at baseline."
         )
-        if analysis.model.anova is not None:
+        if any(_test_levels(context)):
             notes.append(
                 "Tests of fixed effects are of the values at all visits, baseline"
                 " included."
             )
+    if any(" = 0" in name for name in _test_levels(context)):
+        notes.append(
+            "A test marked \u2018at\u2019 a covariate = 0 is of a term that interacts"
+            " with it, and of the effect where the covariate is zero, which may lie"
+            " outside the data. That is what types II and III test, also in SAS."
+        )
     model = context.methods("lsmean")
     if model:
         notes.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from outcomes.displays.context import Context, kept, not_computed
 from outcomes.displays.description import Cell, Column, Grid, Row, RowGroup, Table, text
 from outcomes.displays.diagnosed import (
+    EMPIRICAL,
     Group,
     groups_of,
     model_of,
@@ -18,6 +19,8 @@ _SHAPE = (
     ("n", "n", COUNT),
     ("Mean", "mean", MEAN),
     ("SD", "sd", SD),
+    ("Minimum", "min", MEAN),
+    ("Maximum", "max", MEAN),
     ("Skewness", "skewness", MEAN),
     ("Excess kurtosis", "kurtosis", MEAN),
 )
@@ -102,7 +105,6 @@ def _notes(context: Context) -> list[str]:
         "Normalised residuals have mean 0, SD 1, skewness 0 and excess kurtosis 0 where"
         " the model fits. Skewness and kurtosis are corrected for the number of"
         " records, as SAS does.",
-        "Empirical: standard deviations and pairwise correlations of raw residuals, of"
-        " the subjects observed at the visit or at both.",
+        EMPIRICAL,
         "SD, standard deviation.",
     ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from outcomes.displays.context import Context, not_computed
 from outcomes.displays.description import Cell, Column, Grid, Row, RowGroup, Table, text
 from outcomes.displays.diagnosed import (
+    EVERYBODY,
     Part,
     arms_of,
+    gone,
     model_of,
     parts_of,
     result_term,
@@ -17,30 +19,31 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
     COUNT,
     MEAN,
+    NOT_ESTIMABLE,
     interval,
     number,
     p_value,
     with_brackets,
 )
 
-_STUB = "Left out"
+_STUB = "Fitted to"
 
 
 def build(context: Context) -> Table:
     """Build the table of results with parts left out."""
     arms = arms_of(context)
     columns = _columns(context, arms)
-    groups = [RowGroup((Row(text("Nobody"), (Cell(), *_cells(context, None, arms))),))]
+    groups = [RowGroup((Row(text(EVERYBODY), (Cell(), *_cells(context, None, arms))),))]
     for label, parts in parts_of(context):
         rows = tuple(
             Row(
-                text(part.value),
+                text(part.words),
                 (number(part.subjects, COUNT), *_cells(context, part, arms)),
                 1,
             )
             for part in parts
         )
-        groups.append(RowGroup(rows, text(label)))
+        groups.append(RowGroup(rows, text(f"Left out: {label}")))
     grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
     if not arms:
         grid = not_computed(columns, _STUB)
@@ -98,4 +101,4 @@ def _notes(context: Context) -> list[str]:
         " covariance included. SE, standard error; CI, confidence interval. Nothing is"
         " adjusted for the number of parts left out."
     )
-    return notes
+    return [*notes, gone(context, NOT_ESTIMABLE)]
