@@ -298,8 +298,8 @@ def main() -> None:
         _by_method(found),
         "\n## SAS, Kenward-Roger\n\n`FEV1 ~ ARMCD`, difference of the arms. SAS stops"
         " at a relative change of 1e-8 of its\nobjective; its digits are compared with"
-        " ours at the covariance parameters it printed\n(4 to 6 digits of them). Where it"
-        " printed few, the optimum may be nearer (`ar1`, `cs`).\n\n",
+        " ours at the covariance parameters it printed\n(4 to 6 digits of them). Where"
+        " it printed few, the optimum may be nearer (`ar1`, `cs`).\n\n",
         _sas_kenward_roger(),
         "\n## SAS, Kenward-Roger, structures without a listing\n\nOurs at the optimum,"
         " SAS where it stopped.\n\n",

@@ -88,7 +88,7 @@ def analyse(
 def _observed(data: ChangeData, ard: ArdRows) -> None:
     """Describe values and changes as observed, by visit and arm."""
     first = data.start
-    used = set(data.records["USUBJID"])
+    used = set(data.records.loc[data.records["CHG"].notna(), "USUBJID"])
     for arm, subjects in data.people.by_arm(total=False):
         own = data.baseline.reindex(subjects["USUBJID"]).dropna()
         ard.add_all(

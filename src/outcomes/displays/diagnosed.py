@@ -147,6 +147,22 @@ def gone(context: Context, what: str) -> str:
     return f"{what}: {'; '.join(reasons)}." if reasons else ""
 
 
+def unknown(context: Context) -> str:
+    """Return a footnote on subjects without a value, who are never left out."""
+    labels = {
+        row.method_id: row.text
+        for row in context.results.having("left-out", statistic="label")
+    }
+    found = [
+        f"{labels[row.method_id]}: {row.value:.0f}"
+        for row in context.results.having("left-out", statistic="n")
+        if row.level == UNKNOWN
+    ]
+    if not found:
+        return ""
+    return f"Subjects without a value, who are in every fit: {'; '.join(found)}."
+
+
 def _result(
     context: Context,
     term: str,

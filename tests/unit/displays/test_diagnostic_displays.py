@@ -185,6 +185,19 @@ def test_a_refit_that_failed_is_marked_and_named() -> None:
         drawn(chart, ())
 
 
+def test_subjects_without_a_value_are_counted_in_a_footnote() -> None:
+    def fill(rows: ArdRows) -> None:
+        diagnostics(rows)
+        left = rows.at(visit="WEEK3", time=22, method_id="SITEID", level="Missing")
+        left = left.at(endpoint="madrs_change", population="FAS", estimand="main")
+        left.add("n", 4, term="left-out")
+
+    note = "Subjects without a value, who are in every fit: Study site: 4."
+    for shown in (table("left-out", fill), figure("influence", fill)):
+        assert note in shown.footnotes
+    assert note not in table("left-out").footnotes
+
+
 def test_columns_stand_in_the_order_of_the_study_file() -> None:
     def fill(rows: ArdRows) -> None:
         diagnostics(rows)

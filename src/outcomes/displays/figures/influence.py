@@ -22,6 +22,7 @@ from outcomes.displays.diagnosed import (
     parts_of,
     result_term,
     score_of,
+    unknown,
     whole,
     without,
 )
@@ -45,6 +46,7 @@ def build(context: Context) -> Figure:
             numbers,
             model_of(context, result_term(context)),
             _note(),
+            unknown(context),
             gone(context, "Places left empty"),
         ),
         context.failures(),

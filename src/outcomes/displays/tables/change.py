@@ -318,9 +318,11 @@ def _notes(context: Context) -> list[str]:
     ]
     if _constrained(context):
         notes.append(
-            "The model is of the values, baseline included, so that it uses subjects"
-            " without a baseline value too, whose change is not known; changes in it"
-            " are LS means less that at baseline."
+            "The model is of the values, baseline included, so that it also uses"
+            " subjects who have a baseline value alone, or later values alone; changes"
+            " in it are LS means less that at baseline. Observed values are of all"
+            " subjects with a value at the visit, also those without a baseline value,"
+            " whom n does not count."
         )
         if any(_test_levels(context)):
             notes.append(

@@ -12,6 +12,7 @@ from outcomes.displays.diagnosed import (
     model_of,
     parts_of,
     result_term,
+    unknown,
     whole,
     without,
 )
@@ -101,4 +102,4 @@ def _notes(context: Context) -> list[str]:
         " covariance included. SE, standard error; CI, confidence interval. Nothing is"
         " adjusted for the number of parts left out."
     )
-    return [*notes, gone(context, NOT_ESTIMABLE)]
+    return [*notes, unknown(context), gone(context, NOT_ESTIMABLE)]
