@@ -5,8 +5,6 @@ Method: ``docs/methods/change.md``. Diagnostics fit the same model by the same c
 
 from __future__ import annotations
 
-from typing import Any
-
 from outcomes.analyses.change_data import DAY, ChangeData
 from outcomes.errors import DataError
 from outcomes.models.comparisons import contrasts
@@ -60,28 +58,21 @@ def fit_change(data: ChangeData, reference: str | None) -> MmrmFit:
     """
     model = data.model
     several = len(data.people.arms) > 1
-    wishes: dict[str, Any] = {
-        "group": data.group,
-        "coordinates": DAY if model.coordinate else None,
-        "constrained": (
-            (data.people.arm_variable, data.start.id)
-            if model.constrained and several
-            else None
-        ),
-        "vcov": model.vcov,
-        "preset": model.preset,
-    }
+    constrained = model.constrained and several
     return fit_mmrm(
         data.formula,
         data.modelled,
         subject="USUBJID",
         visit="AVISIT",
         covariance=model.covariance,
+        group=data.group,
+        coordinates=DAY if model.coordinate else None,
+        constrained=(data.people.arm_variable, data.start.id) if constrained else None,
         method=model.method,
         df=model.df,
+        vcov=model.vcov,
+        preset=model.preset,
         levels=data.levels(reference),
-        # What the study file leaves out is left to the model.
-        **{name: value for name, value in wishes.items() if value is not None},
     )
 
 

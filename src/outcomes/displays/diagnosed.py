@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from outcomes.displays.context import Context
+from outcomes.displays.context import Context, not_computed
+from outcomes.displays.description import Cell, Column, Grid, Row, RowGroup, text
 from outcomes.displays.lookup import Result
+from outcomes.displays.numbers import COUNT, number
 from outcomes.displays.words import endpoint_of, reason
 from outcomes.study.displays import score_label
 from outcomes.study.spec import Diagnostics, OfEndpoint
 
 UNKNOWN = "Missing"
 EVERYBODY = "All subjects"
+STUB = "Fitted to"
+Cells = Sequence[Cell]
 EMPIRICAL = (
     "Empirical: standard deviations and pairwise correlations of raw residuals, of the"
     " subjects observed at the visit or at both. They differ from the fitted ones for"
@@ -120,6 +125,32 @@ def parts_of(context: Context) -> list[tuple[str, list[Part]]]:
 def _place(order: list[str], column: str) -> int:
     """Return the place of a column in the study file, last if it is not there."""
     return order.index(column) if column in order else len(order)
+
+
+def grid_of(
+    context: Context, columns: tuple[Column, ...], cells: Callable[[Part | None], Cells]
+) -> Grid:
+    """Build a grid of results: of all subjects, then without each part in turn.
+
+    Parameters
+    ----------
+    context : Context
+        The analysis.
+    columns : tuple of Column
+        The first is the number of subjects left out.
+    cells : callable
+        The other cells of a line; of all subjects where its argument is None.
+    """
+    if not arms_of(context):
+        return not_computed(columns, STUB)
+    groups = [RowGroup((Row(text(EVERYBODY), (Cell(), *cells(None))),))]
+    for label, parts in parts_of(context):
+        rows = tuple(
+            Row(text(part.words), (number(part.subjects, COUNT), *cells(part)), 1)
+            for part in parts
+        )
+        groups.append(RowGroup(rows, text(f"Left out: {label}")))
+    return Grid(STUB, columns, tuple(group for group in groups if group.rows))
 
 
 def arms_of(context: Context) -> list[str]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from outcomes.models.design import ALIAS_TOLERANCE, Design, alias_columns
+from outcomes.models.design import Design
 from outcomes.models.options import BoolArray, FloatArray
 
+# Share of a column's length left after projection on those before it; as R's lm.
+ALIAS_TOLERANCE = 1e-7
 # A combination is estimable if its part in the undetermined directions is rounding.
 ESTIMABLE = 1e-8
 
@@ -77,6 +79,35 @@ def find_aliased(design: Design, R: FloatArray) -> tuple[BoolArray, Undetermined
     basis[kept] = copied
     basis[dropped, np.arange(len(dropped))] = -1.0
     return aliased, Undetermined(centre / length, np.linalg.qr(basis)[0])
+
+
+def alias_columns(R: FloatArray) -> BoolArray:
+    """Find the columns that repeat earlier ones, by QR with pivoting in column order.
+
+    Parameters
+    ----------
+    R : FloatArray, shape (r, p)
+        Triangular factor of a model matrix, or the matrix itself.
+
+    Returns
+    -------
+    BoolArray, shape (p,)
+        True where a column is aliased with those before it.
+    """
+    aliased = np.zeros(R.shape[1], dtype=bool)
+    basis: list[FloatArray] = []
+    for j, column in enumerate(R.T):
+        length = float(np.linalg.norm(column))
+        rest = column.copy()
+        for _ in range(2):  # the second pass removes what rounding left
+            for direction in basis:
+                rest = rest - direction * (direction @ rest)
+        left = float(np.linalg.norm(rest))
+        if left <= ALIAS_TOLERANCE * length:
+            aliased[j] = True
+        else:
+            basis.append(rest / left)
+    return aliased
 
 
 def _centring(design: Design) -> FloatArray:

@@ -15,7 +15,8 @@ from itertools import pairwise, product
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Constraint, Design, alias_columns
+from outcomes.models.design import Constraint, Design
+from outcomes.models.estimable import alias_columns
 from outcomes.models.options import FloatArray
 
 Part = tuple[frozenset[str], frozenset[str]]

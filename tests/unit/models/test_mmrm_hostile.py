@@ -291,3 +291,9 @@ def test_an_average_of_differences_keeps_what_it_is_a_difference_from() -> None:
     assert means.frame["term"].tolist() == ["late, active", "late, placebo"]
     with pytest.raises(ModelError, match="must be 4 numbers"):
         contrasts(differences, over="week", weights={"late": {"4": 1}})  # type: ignore[dict-item]
+
+
+def test_no_covariate_is_called_self() -> None:
+    data = make_trial().rename(columns={"base": "self"})
+    with pytest.raises(ModelError, match="name of a column of the results"):
+        _fit(data, "change ~ self + arm*week")

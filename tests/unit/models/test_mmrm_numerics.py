@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from outcomes.models import contrasts, emmeans, fit_mmrm, joint_test
-from outcomes.models.design import alias_columns
+from outcomes.models.estimable import alias_columns
 from outcomes.models.inference import evaluate_rows
 from outcomes.models.mmrm import kenward_roger, satterthwaite
 from outcomes.models.mmrm.covariance import STRUCTURES

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from outcomes.displays.charts import ForestChart, ForestLine, ForestPanel, Interval
-from outcomes.displays.context import Context, not_computed
+from outcomes.displays.context import Context
 from outcomes.displays.description import (
     Cell,
     Column,
     Figure,
     Grid,
-    Row,
-    RowGroup,
     text,
 )
 from outcomes.displays.diagnosed import (
-    EVERYBODY,
     Part,
     arms_of,
     gone,
+    grid_of,
     model_of,
     parts_of,
     result_term,
@@ -33,7 +31,7 @@ from outcomes.displays.numbers import COUNT, MEAN, interval, number
 def build(context: Context) -> Figure:
     """Build the forest of results with parts left out."""
     arms, parts = arms_of(context), parts_of(context)
-    numbers = _numbers(context, arms, parts)
+    numbers = _numbers(context, arms)
     chart = _chart(context, arms, parts)
     drawn = bool(chart.panels) and any(not line.heading for line in chart.lines)
     return Figure(
@@ -154,10 +152,7 @@ def _alt(context: Context, arms: list[str], parts: list[tuple[str, list[Part]]])
     )
 
 
-def _numbers(
-    context: Context, arms: list[str], parts: list[tuple[str, list[Part]]]
-) -> Grid:
-    stub = "Fitted to"
+def _numbers(context: Context, arms: list[str]) -> Grid:
     columns = (
         Column(text("Subjects left out")),
         *(
@@ -166,23 +161,7 @@ def _numbers(
             for name in ("Estimate", f"{context.confidence} CI")
         ),
     )
-    if not arms:
-        return not_computed(columns, stub)
-    everybody = RowGroup(
-        (Row(text(EVERYBODY), (Cell(), *_cells(context, None, arms))),)
-    )
-    groups = [everybody]
-    for label, values in parts:
-        rows = tuple(
-            Row(
-                text(part.words),
-                (number(part.subjects, COUNT), *_cells(context, part, arms)),
-                1,
-            )
-            for part in values
-        )
-        groups.append(RowGroup(rows, text(f"Left out: {label}")))
-    return Grid(stub, columns, tuple(group for group in groups if group.rows))
+    return grid_of(context, columns, lambda part: _cells(context, part, arms))
 
 
 def _cells(context: Context, part: Part | None, arms: list[str]) -> list[Cell]:

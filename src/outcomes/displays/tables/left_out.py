@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from outcomes.displays.context import Context, not_computed
-from outcomes.displays.description import Cell, Column, Grid, Row, RowGroup, Table, text
+from outcomes.displays.context import Context
+from outcomes.displays.description import Cell, Column, Table, text
 from outcomes.displays.diagnosed import (
-    EVERYBODY,
     Part,
     arms_of,
     gone,
+    grid_of,
     model_of,
-    parts_of,
     result_term,
     unknown,
     whole,
@@ -18,7 +17,6 @@ from outcomes.displays.diagnosed import (
 )
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
-    COUNT,
     MEAN,
     NOT_ESTIMABLE,
     interval,
@@ -27,27 +25,13 @@ from outcomes.displays.numbers import (
     with_brackets,
 )
 
-_STUB = "Fitted to"
-
 
 def build(context: Context) -> Table:
     """Build the table of results with parts left out."""
     arms = arms_of(context)
-    columns = _columns(context, arms)
-    groups = [RowGroup((Row(text(EVERYBODY), (Cell(), *_cells(context, None, arms))),))]
-    for label, parts in parts_of(context):
-        rows = tuple(
-            Row(
-                text(part.words),
-                (number(part.subjects, COUNT), *_cells(context, part, arms)),
-                1,
-            )
-            for part in parts
-        )
-        groups.append(RowGroup(rows, text(f"Left out: {label}")))
-    grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
-    if not arms:
-        grid = not_computed(columns, _STUB)
+    grid = grid_of(
+        context, _columns(context, arms), lambda part: _cells(context, part, arms)
+    )
     return Table(
         context.heading,
         grid,

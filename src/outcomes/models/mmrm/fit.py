@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import build_design, check_table
+from outcomes.models.columns import check_table
+from outcomes.models.design import build_design
 from outcomes.models.formula import parse_formula
 from outcomes.models.mmrm.convergence import lost_digits, tell_convergence
 from outcomes.models.mmrm.kenward_roger import Curvature, adjusted_covariance

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import code_levels, code_rows, read_numbers
+from outcomes.models.columns import code_levels, read_numbers
+from outcomes.models.design import code_rows
 from outcomes.models.inference import keep_estimable
 from outcomes.models.mmrm.records import Records, read_records
 from outcomes.models.mmrm.results import MmrmFit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from outcomes.errors import ModelError, OutcomesError
-from outcomes.models.design import declared_order
+from outcomes.models.columns import declared_order
 from outcomes.models.estimates import Estimates
 from outcomes.models.inference import STATISTICS
 from outcomes.models.mmrm.fit import fit_mmrm

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.design import Design, declared_order, read_numbers
+from outcomes.models.columns import declared_order, read_numbers
+from outcomes.models.design import Design
 from outcomes.models.options import FloatArray, IntArray
 
 if TYPE_CHECKING:
