@@ -31,6 +31,8 @@ VcovMethod = Literal[
 ]
 Missing = Literal["error", "exclude"]
 Preset = Literal["sas_proc_mixed", "r_mmrm"]
+MixedDfMethod = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
+MixedPreset = Literal["r_lmertest", "sas_proc_mixed"]
 Weights = Literal["equal", "proportional", "counterfactual"]
 ResidualKind = Literal["raw", "pearson", "normalised"]
 ProportionMeasure = Literal["risk-difference", "risk-ratio", "odds-ratio"]

@@ -45,7 +45,7 @@ def test_other_names_are_not() -> None:
 
 @pytest.mark.parametrize(
     ("module", "examples"),
-    [("formula", 1), ("proportions", 3), ("mmrm.satterthwaite", 2)],
+    [("formula", 1), ("proportions", 3), ("satterthwaite", 2)],
 )
 def test_examples_in_docstrings_are_right(module: str, examples: int) -> None:
     result = doctest.testmod(import_module(f"outcomes.models.{module}"))

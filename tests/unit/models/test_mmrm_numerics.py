@@ -12,7 +12,7 @@ import pytest
 from outcomes.models import contrasts, emmeans, fit_mmrm, joint_test
 from outcomes.models.estimable import alias_columns
 from outcomes.models.inference import evaluate_rows
-from outcomes.models.mmrm import kenward_roger, satterthwaite
+from outcomes.models import satterthwaite, scaled_f
 from outcomes.models.mmrm.covariance import STRUCTURES
 from outcomes.models.mmrm.likelihood import differentiate, evaluate
 from outcomes.models.mmrm.patterns import PatternData, compress, group_patterns
@@ -192,10 +192,10 @@ def test_kenward_roger_is_the_sum_over_subjects(kind: str, vcov: str) -> None:
     TP = np.einsum("ab,bc,hcd,de->hae", Theta, Phi, P, Phi)
     A1 = np.einsum("hj,h,j", w, np.trace(TP, 0, 1, 2), np.trace(TP, 0, 1, 2))
     A2 = np.einsum("hj,hab,jba", w, TP, TP)
-    df, scale = kenward_roger.scaled_f(float(A1), float(A2), 3)
+    df, scale = scaled_f.scaled_f(float(A1), float(A2), 3)
     d = L @ fit.beta
     statistic = scale * d @ np.linalg.solve(L @ adjusted @ L.T, d) / 3
-    found = kenward_roger.joint(
+    found = scaled_f.joint(
         L,
         beta=fit.beta,
         cov_beta=fit.cov_model,
@@ -313,7 +313,7 @@ def test_one_row_kenward_roger_df_are_satterthwaites() -> None:
         "jacobian": fit.jacobian,
         "cov_theta": fit.cov_theta,
     }
-    _, df = kenward_roger.joint(row, beta=fit.beta, adjusted=fit.cov_inference, **parts)
+    _, df = scaled_f.joint(row, beta=fit.beta, adjusted=fit.cov_inference, **parts)
     assert df == pytest.approx(float(satterthwaite.row_df(row, **parts)[0]), rel=1e-12)
 
 
@@ -363,7 +363,7 @@ def test_moments_that_no_f_distribution_has() -> None:
     for _ in range(2000):
         r = int(rng.integers(2, 8))
         A2 = rng.exponential(1.0)
-        df, scale = kenward_roger.scaled_f(A2 * rng.uniform(0, r), A2, r)
+        df, scale = scaled_f.scaled_f(A2 * rng.uniform(0, r), A2, r)
         if np.isnan(df):
             some += 1
             assert np.isnan(scale)
@@ -371,7 +371,7 @@ def test_moments_that_no_f_distribution_has() -> None:
             assert df > 2
             assert scale > 0
     assert 0 < some < 2000
-    assert np.isnan(kenward_roger.scaled_f(6.0, 3.0, 3)[0])  # mean 1 / (1 - 3/3)
+    assert np.isnan(scaled_f.scaled_f(6.0, 3.0, 3)[0])  # mean 1 / (1 - 3/3)
 
 
 def test_equal_df_are_not_inflated_when_combined() -> None:

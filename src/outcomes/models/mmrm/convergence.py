@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from outcomes.models.convergence import Convergence, LadderStep, data_messages
 from outcomes.models.design import Design
 from outcomes.models.mmrm.optimise import Optimum
-from outcomes.models.mmrm.results import Convergence, LadderStep
 from outcomes.models.options import FloatArray
 
 # Of the eigenvalues of the covariance of the coefficients in orthonormal columns. The
@@ -26,13 +26,7 @@ def tell_convergence(
 ) -> Convergence:
     """Put together how the optimisation went and what else is worth reading."""
     messages = [f"{step.covariance}: {step.message}" for step in steps if step.message]
-    messages += [*design.messages, *further]
-    names = [design.columns[j] for j in np.flatnonzero(aliased)]
-    if names:
-        messages += _empty_cells(design)
-        messages.append(
-            "columns that repeat earlier ones have no coefficient: " + ", ".join(names)
-        )
+    messages += data_messages(design, aliased, further)
     return Convergence(
         status="not-converged" if optimum.message else "converged",
         optimiser="newton, fisher scoring" if optimum.scored else "newton",
@@ -58,18 +52,3 @@ def lost_digits(Phi: FloatArray, used: FloatArray) -> Iterator[str]:
             "the adjusted covariance of the coefficients has negative variances, whose"
             " standard errors are missing: too few subjects for this vcov"
         )
-
-
-def _empty_cells(design: Design) -> list[str]:
-    """Name the combinations of two interacting factors that no record has."""
-    found: dict[str, None] = {}
-    for term in design.spec.terms:
-        names = [str(f) for f in term.factors if str(f) in design.factors]
-        for i, b in enumerate(names):
-            for a in names[:i]:
-                present = set(zip(design.frame[a], design.frame[b], strict=True))
-                for x in design.factors[a]:
-                    for y in design.factors[b]:
-                        if (x, y) not in present:
-                            found[f"no record has {a} {x!r} and {b} {y!r}"] = None
-    return list(found)

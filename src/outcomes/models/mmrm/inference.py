@@ -10,7 +10,8 @@ from outcomes.models.inference import (
     evaluate_jointly,
     evaluate_rows,
 )
-from outcomes.models.mmrm import between_within, kenward_roger, satterthwaite
+from outcomes.models import satterthwaite, scaled_f
+from outcomes.models.mmrm import between_within
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.options import FloatArray
 
@@ -81,7 +82,7 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
     if fit.sandwich is not None and _is_singular(fit, L):
         return JointTest(np.nan, len(L), np.nan, TOO_FEW)
     if fit.df_method == "kenward-roger":
-        statistic, df = kenward_roger.joint(
+        statistic, df = scaled_f.joint(
             L,
             beta=fit.beta,
             cov_beta=fit.cov_model,
@@ -89,7 +90,7 @@ def _(fit: MmrmFit, L: FloatArray) -> JointTest:
             jacobian=fit.jacobian,
             cov_theta=fit.cov_theta,
         )
-        reason = "" if np.isfinite(statistic) else kenward_roger.NO_F
+        reason = "" if np.isfinite(statistic) else scaled_f.NO_F
         return JointTest(statistic, len(L), df, reason)
     if fit.df_method == "satterthwaite":
         statistic, df = satterthwaite.joint(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
 from outcomes.models.mmrm.likelihood import Problem
@@ -16,65 +17,6 @@ from outcomes.models.options import BoolArray, DfMethod, FloatArray, Method, Vco
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Status = Literal["converged", "not-converged"]
-
-
-@dataclass(frozen=True, slots=True)
-class LadderStep:
-    """One covariance structure that was tried.
-
-    Attributes
-    ----------
-    covariance : str
-        Structure.
-    converged : bool
-        Whether it gave a usable fit.
-    message : str
-        Why not, or empty.
-    """
-
-    covariance: str
-    converged: bool
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Convergence:
-    """How the optimisation went.
-
-    Attributes
-    ----------
-    status : str
-        ``"converged"`` or ``"not-converged"``.
-    optimiser : str
-        ``"newton"``, or ``"newton, fisher scoring"`` where scoring steps were needed.
-    iterations : int
-        Steps.
-    gradient_norm : float
-        Largest element of the gradient of the log likelihood, in parameters scaled
-        free of the outcome's unit.
-    min_eigenvalue : float
-        Smallest eigenvalue of the observed information, scaled likewise.
-    ladder : tuple of LadderStep
-        The structures tried, the one in the fit last.
-    messages : tuple of str
-        Everything worth reading, data findings included.
-    """
-
-    status: Status
-    optimiser: str
-    iterations: int
-    gradient_norm: float
-    min_eigenvalue: float
-    ladder: tuple[LadderStep, ...]
-    messages: tuple[str, ...]
-
-    @property
-    def converged(self) -> bool:
-        """Whether the fit may be used."""
-        return self.status == "converged"
-
 
 @dataclass(frozen=True, slots=True)
 class MmrmFit:

@@ -1,0 +1,175 @@
+"""What a fitted linear mixed model is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from outcomes.models.convergence import Convergence
+from outcomes.models.design import Design
+from outcomes.models.estimable import Undetermined
+from outcomes.models.mixed.effects import Term
+from outcomes.models.mixed.moments import Moments
+from outcomes.models.mixed.newton import Optimum
+from outcomes.models.options import (
+    BoolArray,
+    FloatArray,
+    Method,
+    MixedDfMethod,
+    MixedPreset,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class LmmFit:
+    """A fitted linear mixed model.
+
+    Arrays over coefficients leave aliased ones out: p is the rank of the model matrix.
+
+    Attributes
+    ----------
+    formula : str
+        As given.
+    random : dict
+        Random effects as given.
+    method : str
+        ``"reml"`` or ``"ml"``.
+    df_method : str
+        How degrees of freedom are computed.
+    preset : str
+        Whose information Kenward-Roger rests on.
+    design : Design
+        Model matrix, rows used, factor levels.
+    terms_random : tuple of Term
+        Random effects on the rows used.
+    covariances : tuple of FloatArray, shapes (c, c)
+        Covariance of the effects of each of them.
+    residual_variance : float
+        Variance of the residuals.
+    aliased_mask : BoolArray, shape (all columns,)
+        Columns without a coefficient.
+    undetermined : Undetermined
+        A combination of coefficients is estimable if it does not touch these.
+    beta : FloatArray, shape (p,)
+        Coefficients.
+    cov_model, cov_inference : FloatArray, shape (p, p)
+        Covariance of the coefficients by the model, and the one standard errors come
+        from (adjusted with Kenward-Roger).
+    jacobian : FloatArray, shape (m, p, p)
+        Derivatives of ``cov_model`` in the variance parameters behind the degrees of
+        freedom.
+    cov_theta : FloatArray, shape (m, m)
+        Covariance of these parameters.
+    loglik : float
+        (Restricted) log likelihood.
+    n_records, n_excluded, n_subjects : int
+        Records used and left out; levels of the grouping with most of them.
+    n_groups : dict
+        Levels of each grouping.
+    excluded : dict
+        Rows left out, by reason.
+    boundary : tuple of str
+        Variances at zero and correlations at one.
+    convergence : Convergence
+        Status of the optimisation.
+    moments : Moments
+        Sums over records.
+    optimum : Optimum
+        Where the optimiser stopped.
+    origin : FloatArray, shape (p,)
+    to_columns : FloatArray, shape (p, p)
+        Coefficients are ``origin + to_columns @ gamma`` of those of ``optimum``.
+    log_det : float
+        What orthonormal columns leave out of the restricted deviance.
+    """
+
+    formula: str
+    random: dict[str, str]
+    method: Method
+    df_method: MixedDfMethod
+    preset: MixedPreset
+    design: Design
+    terms_random: tuple[Term, ...]
+    covariances: tuple[FloatArray, ...]
+    residual_variance: float
+    aliased_mask: BoolArray
+    undetermined: Undetermined
+    beta: FloatArray
+    cov_model: FloatArray
+    cov_inference: FloatArray
+    jacobian: FloatArray
+    cov_theta: FloatArray
+    loglik: float
+    n_records: int
+    n_excluded: int
+    n_subjects: int
+    n_groups: dict[str, int]
+    excluded: dict[str, int]
+    boundary: tuple[str, ...]
+    convergence: Convergence
+    moments: Moments
+    optimum: Optimum
+    origin: FloatArray
+    to_columns: FloatArray
+    log_det: float
+
+    def __repr__(self) -> str:
+        how = "converged" if self.convergence.converged else "DID NOT CONVERGE"
+        groups = ", ".join(f"{n} {name}" for name, n in self.n_groups.items())
+        edge = f"; at the boundary: {', '.join(self.boundary)}" if self.boundary else ""
+        return (
+            f"<LMM {self.formula}, random {self.random}: {self.n_records} records of"
+            f" {groups}; {self.method}, df {self.df_method}; log likelihood"
+            f" {self.loglik:.4f}; {how}{edge}>"
+        )
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """All columns of the model matrix, aliased ones included."""
+        return self.design.columns
+
+    @property
+    def estimated_terms(self) -> tuple[str, ...]:
+        """Columns that have a coefficient."""
+        kept = np.flatnonzero(~self.aliased_mask)
+        return tuple(self.design.columns[j] for j in kept)
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Columns that repeat earlier ones and have no coefficient."""
+        dropped = np.flatnonzero(self.aliased_mask)
+        return tuple(self.design.columns[j] for j in dropped)
+
+    @property
+    def random_covariance(self) -> dict[str, pd.DataFrame]:
+        """Covariance of the effects of each grouping."""
+        return covariance_frames(self.terms_random, self.covariances)
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the coefficients as used for inference."""
+        import pandas as pd
+
+        names = list(self.estimated_terms)
+        return pd.DataFrame(self.cov_inference, index=names, columns=names)
+
+
+def covariance_frames(
+    terms: tuple[Term, ...], covariances: tuple[FloatArray, ...]
+) -> dict[str, pd.DataFrame]:
+    """Covariance of the effects of each grouping, independent blocks put together."""
+    import pandas as pd
+    from scipy.linalg import block_diag
+
+    found: dict[str, pd.DataFrame] = {}
+    for grouping in dict.fromkeys(term.grouping for term in terms):
+        own = [k for k, term in enumerate(terms) if term.grouping == grouping]
+        names = [name for k in own for name in terms[k].effects]
+        whole = block_diag(*(covariances[k] for k in own))
+        found[grouping] = pd.DataFrame(whole, index=names, columns=names)
+    return found
