@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def as_factor(
 
     present = set(column.unique())
     shown = [str(value) for value in order if value in present]
-    twice = sorted({text for text in shown if shown.count(text) > 1})
+    twice = sorted(text for text, n in Counter(shown).items() if n > 1)
     if twice:
         raise ModelError(
             f"{name!r} has different levels that are written alike: {', '.join(twice)}"

@@ -63,7 +63,7 @@ def evaluate(theta: FloatArray, moments: Moments, *, reml: bool) -> Evaluation |
             L2.append((slot.places, L))
     try:
         H, logdet = _first_tier(moments.A, L1)
-        weighted = H @ moments.W
+        weighted = moments.W * H if layout.C == 1 else H @ moments.W
         size = len(moments.total)
         B = moments.total - moments.W.reshape(-1, size).T @ weighted.reshape(-1, size)
         B = (B + B.T) / 2.0

@@ -102,15 +102,15 @@ def multiply(at: Evaluation, moments: Moments) -> Products:
     inner, outer = components(moments.layout)
     m, a = len(inner), moments.p + 1
     # Z1'V1^-1 [Z2 X y] and Z1'V1^-1 Z1 of each group
-    N = np.eye(moments.layout.C) - moments.A @ at.H
-    U, square = N @ moments.W, N @ moments.A
+    N = np.eye(moments.layout.C) - act(moments.A, at.H)
+    U, square = act(N, moments.W), act(N, moments.A)
     Uz, Ua = U[:, :, :q], U[:, :, q:]
     # V^-1 A and V^-1 Z2 in columns of V1^-1 [Z2 X y]
     Fz, Fa = np.eye(q) - K @ B[:q, :q], -K @ B[:q, q:]
-    VA, VZ = Ua + Uz @ Fa, Uz @ Fz
+    VA, VZ = Ua + _right(Uz, Fa), _right(Uz, Fz)
     R = B[:q, q:] + B[:q, :q] @ Fa  # Z2'V^-1 A
     S = B[:q, :q] @ Fz  # Z2'V^-1 Z2
-    UKU = Uz @ K @ np.swapaxes(Uz, 1, 2)
+    UKU = np.einsum("gcq,gdq->gcd", _right(Uz, K), Uz)
     out = Products(
         np.zeros(m), np.zeros((m, m)), np.zeros((m, a, a)), np.zeros((m, m, a, a))
     )
@@ -127,21 +127,21 @@ def multiply(at: Evaluation, moments: Moments) -> Products:
             for each in (EVZ, EUz, KEU, GVZ):
                 each.append(np.zeros((0, 0)))
             continue
-        acted = E @ VA
+        acted = act(E, VA)
         EVA.append(acted)
         out.form[j] = _gram(VA, acted)
         out.trace[j] = float(np.sum(E * (square - UKU).sum(axis=0)))
         EVZ.append(_gram(acted, VZ))
         EUz.append(_gram(acted, Uz))
-        KEU.append(K @ _gram(Uz, E @ Uz))
-        GVZ.append(_gram(VZ, E @ VZ))
+        KEU.append(K @ _gram(Uz, act(E, Uz)))
+        GVZ.append(_gram(VZ, act(E, VZ)))
     for j in range(m):
         for k in range(j + 1):
             first, second = inner[j], inner[k]
             if first is not None and second is not None:
-                middle = first @ square @ second
-                form = _gram(VA, middle @ VA) - EUz[j] @ K @ EUz[k].T
-                twice = first @ square @ second @ (square - 2.0 * UKU)
+                middle = act(act(first, square), second)
+                form = _gram(VA, act(middle, VA)) - EUz[j] @ K @ EUz[k].T
+                twice = act(middle, square - 2.0 * UKU)
                 trace = float(np.trace(twice, axis1=1, axis2=2).sum())
                 trace += float(np.sum(KEU[j] * KEU[k].T))
             elif first is None and second is None:
@@ -155,6 +155,20 @@ def multiply(at: Evaluation, moments: Moments) -> Products:
             out.forms[j, k], out.forms[k, j] = form, form.T
             out.traces[j, k] = out.traces[k, j] = trace
     return out
+
+
+def act(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Multiply C x C matrices, one or one for each group, by what each group has."""
+    if left.shape[-1] == 1:  # a loop of products of single numbers is slow
+        return left * right
+    return left @ right
+
+
+def _right(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Multiply what each group has by one matrix, shape (q, b)."""
+    G, C, q = left.shape
+    product = left.reshape(G * C, q) @ right
+    return product.reshape(G, C, right.shape[1])
 
 
 def _gram(left: FloatArray, right: FloatArray) -> FloatArray:
