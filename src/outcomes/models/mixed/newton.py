@@ -19,7 +19,7 @@ from outcomes.models.mixed.derivatives import (
 )
 from outcomes.models.mixed.layout import Layout
 from outcomes.models.mixed.moments import Moments, factor_of
-from outcomes.models.options import FloatArray
+from outcomes.models.options import BoolArray, FloatArray
 
 # Newton decrement g'H^-1 g of the deviance at which no digit is left to gain.
 DECREMENT_GOAL = 1e-20
@@ -92,7 +92,7 @@ def delta_jacobian(theta: FloatArray, layout: Layout) -> FloatArray:
     return out
 
 
-def _bend(gradient: FloatArray, layout: Layout) -> FloatArray:
+def bend(gradient: FloatArray, layout: Layout) -> FloatArray:
     """``sum_i gradient_i`` times the second derivatives of ``delta_i``; (m, m)."""
     out = np.zeros((layout.n_theta, layout.n_theta))
     for slot in layout.slots:
@@ -109,15 +109,29 @@ def _bend(gradient: FloatArray, layout: Layout) -> FloatArray:
     return out
 
 
-def minimise(moments: Moments, *, reml: bool) -> Optimum | None:
-    """Minimise the deviance; None where it cannot be evaluated at any start."""
+def minimise(
+    moments: Moments, *, reml: bool, free: BoolArray | None = None
+) -> Optimum | None:
+    """Minimise the deviance; None where it cannot be evaluated at any start.
+
+    Parameters
+    ----------
+    moments : Moments
+        Sums over records.
+    reml : bool
+        Method.
+    free : BoolArray, shape (m,), optional
+        Elements of the factors that may differ from zero; all without it.
+    """
     layout = moments.layout
+    free = np.ones(layout.n_theta, dtype=bool) if free is None else free
     best: Optimum | None = None
     for size in STARTS:
-        found = _descend(_diagonal(layout, size), moments, reml=reml)
+        start = np.where(free, _diagonal(layout, size), 0.0)
+        found = _descend(start, free, moments, reml=reml)
         if found is None:
             continue
-        found = _settle(found, moments, reml=reml)
+        found = _settle(found, free, moments, reml=reml)
         if best is None or found.at.deviance < best.at.deviance - NO_CHANGE:
             best = found
         if not _near_edge(best, layout):
@@ -143,11 +157,13 @@ def _look(
     n = moments.n - moments.p if reml else moments.n
     profiled = now.observed - np.outer(now.pull, now.pull) / n
     J = delta_jacobian(theta, moments.layout)
-    hessian = J.T @ profiled @ J + _bend(now.gradient, moments.layout)
+    hessian = J.T @ profiled @ J + bend(now.gradient, moments.layout)
     return products, now, J.T @ now.gradient, (hessian + hessian.T) / 2.0
 
 
-def _descend(theta: FloatArray, moments: Moments, *, reml: bool) -> Optimum | None:
+def _descend(
+    theta: FloatArray, free: BoolArray, moments: Moments, *, reml: bool
+) -> Optimum | None:
     """Newton steps, each halved until the deviance falls."""
     at = evaluate(theta, moments, reml=reml)
     if at is None:
@@ -155,7 +171,7 @@ def _descend(theta: FloatArray, moments: Moments, *, reml: bool) -> Optimum | No
     iterations = 0
     while True:
         products, _, gradient, hessian = _look(theta, at, moments, reml=reml)
-        step, decrement = _step(gradient, hessian)
+        step, decrement = _step(gradient, hessian, free)
         done = decrement <= DECREMENT_GOAL or iterations >= MAX_ITERATIONS
         moved = None if done else _search(theta, step, gradient, at, moments, reml=reml)
         if moved is None:
@@ -166,14 +182,19 @@ def _descend(theta: FloatArray, moments: Moments, *, reml: bool) -> Optimum | No
         iterations += 1
 
 
-def _step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]:
+def _step(
+    gradient: FloatArray, hessian: FloatArray, free: BoolArray
+) -> tuple[FloatArray, float]:
     """Newton step with eigenvalues taken by their size, and the decrement.
 
     At a saddle the gradient may vanish along a direction of negative curvature; the
     step then goes along it, so that the saddle is left.
     """
-    values, vectors = np.linalg.eigh(hessian)
-    rotated = vectors.T @ gradient
+    step = np.zeros_like(gradient)
+    if not free.any():
+        return step, 0.0
+    values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
+    rotated = vectors.T @ gradient[free]
     size = np.maximum(np.abs(values), SMALLEST_CURVATURE * max(np.abs(values).max(), 1))
     along = rotated / size
     decrement = float(rotated @ along)
@@ -181,7 +202,8 @@ def _step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]
         decrement = np.inf
         if np.abs(along[0]) < AT_ZERO:
             along[0] = AT_ZERO if rotated[0] >= 0 else -AT_ZERO
-    return -(vectors @ along), decrement
+    step[free] = -(vectors @ along)
+    return step, decrement
 
 
 def _search(
@@ -217,7 +239,9 @@ def _near_edge(found: Optimum, layout: Layout) -> bool:
     )
 
 
-def _settle(found: Optimum, moments: Moments, *, reml: bool) -> Optimum:
+def _settle(
+    found: Optimum, free: BoolArray, moments: Moments, *, reml: bool
+) -> Optimum:
     """Put what is zero but for rounding at zero, and give factors their usual signs."""
     layout = moments.layout
     theta = found.theta.copy()
@@ -239,5 +263,5 @@ def _settle(found: Optimum, moments: Moments, *, reml: bool) -> Optimum:
                 if there is not None and there.deviance <= at.deviance + NO_CHANGE:
                     theta, at = trial, there
     products, _, gradient, hessian = _look(theta, at, moments, reml=reml)
-    _, decrement = _step(gradient, hessian)
+    _, decrement = _step(gradient, hessian, free)
     return Optimum(theta, at, products, gradient, hessian, decrement, found.iterations)

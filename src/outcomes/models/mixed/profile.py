@@ -1,0 +1,190 @@
+"""Limits of a quantity where its profile deviance has risen by a given amount.
+
+The deviance is minimised over everything else with the quantity held, by Newton steps
+on the conditions of Lagrange; the limit is found by a bracketing search along values,
+each minimum starting from the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from outcomes.models.options import FloatArray
+
+# Relative step of differences of a quantity, a smooth function of few parameters.
+STEP = 1e-5
+MAX_ITERATIONS = 60
+# Of the Lagrangian's gradient, in units of the deviance for one scaled parameter.
+GRADIENT_GOAL = 1e-7
+VALUE_GOAL = 1e-10
+# Of a limit, on the scale of the quantity.
+LIMIT_GOAL = 1e-9
+# How far from the estimate a limit is sought, on the (logarithmic) scale of it.
+FARTHEST = 12.0
+
+Quantity = Callable[[FloatArray], float]
+Deviance = Callable[
+    [FloatArray], tuple[float, FloatArray, FloatArray] | None
+]
+"""Value, gradient and (approximate) Hessian at parameters, None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constrained:
+    """The minimum with a quantity held.
+
+    Attributes
+    ----------
+    phi : FloatArray, shape (k,)
+        Parameters.
+    deviance : float
+        Its value there.
+    """
+
+    phi: FloatArray
+    deviance: float
+
+
+def slope_and_bend(h: Quantity, phi: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gradient and Hessian of a quantity by central differences."""
+    k = len(phi)
+    size = STEP * np.maximum(np.abs(phi), 1e-2)
+    gradient, hessian = np.empty(k), np.empty((k, k))
+    wide = size * 30.0  # second differences need a longer step
+    middle = h(phi)
+    for i in range(k):
+        e = np.zeros(k)
+        e[i] = 1.0
+        gradient[i] = (h(phi + size[i] * e) - h(phi - size[i] * e)) / (2 * size[i])
+        up, down = h(phi + wide[i] * e), h(phi - wide[i] * e)
+        hessian[i, i] = (up - 2.0 * middle + down) / wide[i] ** 2
+        for j in range(i):
+            f = np.zeros(k)
+            f[j] = 1.0
+            a, b = wide[i] * e, wide[j] * f
+            cross = h(phi + a + b) - h(phi + a - b) - h(phi - a + b) + h(phi - a - b)
+            hessian[i, j] = hessian[j, i] = cross / (4.0 * wide[i] * wide[j])
+    return gradient, hessian
+
+
+def hold(
+    deviance: Deviance, h: Quantity, value: float, start: FloatArray
+) -> Constrained | None:
+    """Minimise the deviance with ``h(phi) = value``; None where that fails."""
+    phi = start.copy()
+    here = deviance(phi)
+    if here is None:
+        return None
+    weight = 0.0
+    for _ in range(MAX_ITERATIONS):
+        D, g, H = here
+        a, bend = slope_and_bend(h, phi)
+        gap = h(phi) - value
+        weight = -float(a @ g) / float(a @ a)
+        lagrange = g + weight * a
+        if np.max(np.abs(lagrange)) < GRADIENT_GOAL and abs(gap) < VALUE_GOAL:
+            return Constrained(phi, D)
+        step = _lagrange_step(H + weight * bend, a, lagrange, gap)
+        penalty = 10.0 * (abs(weight) + 1.0)
+        merit = D + penalty * abs(gap)
+        length = 1.0
+        while length > 1e-6:
+            trial = phi + length * step
+            there = deviance(trial)
+            if there is not None:
+                now = there[0] + penalty * abs(h(trial) - value)
+                if np.isfinite(now) and now <= merit + 1e-10 * (1.0 + abs(D)):
+                    break
+            length /= 2.0
+        else:
+            close = np.max(np.abs(lagrange)) < 1e2 * GRADIENT_GOAL
+            return Constrained(phi, D) if close and abs(gap) < 1e-8 else None
+        phi, here = trial, there
+    return None
+
+
+def _lagrange_step(
+    H: FloatArray, a: FloatArray, gradient: FloatArray, gap: float
+) -> FloatArray:
+    """Newton step within the tangent of the constraint, plus the one back to it."""
+    normal = a / np.linalg.norm(a)
+    back = -gap * a / float(a @ a)
+    basis = np.linalg.svd(normal[None, :])[2][1:]
+    if not len(basis):
+        return back
+    inner = basis @ H @ basis.T
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2.0)
+    size = np.maximum(np.abs(values), 1e-8 * max(float(np.abs(values).max()), 1e-8))
+    slope = basis @ (gradient + H @ back)
+    return np.asarray(back - basis.T @ (vectors @ ((vectors.T @ slope) / size)))
+
+
+def limit(
+    deviance: Deviance,
+    h: Quantity,
+    *,
+    start: FloatArray,
+    best: float,
+    rise: float,
+    width: float,
+    side: int,
+    scaled: Callable[[FloatArray, float], FloatArray] | None = None,
+) -> float:
+    """Find where the profile deviance of a quantity has risen by ``rise``.
+
+    Parameters
+    ----------
+    deviance : callable
+        To be minimised.
+    h : callable
+        The quantity, on a scale without ends.
+    start : FloatArray, shape (k,)
+        Where the deviance is least, or, where the quantity has no value there, nearby.
+    best : float
+        Its least value.
+    rise : float
+        By how much it has risen at the limit.
+    width : float
+        A first guess of the distance of the limit.
+    side : int
+        -1 for the lower, 1 for the upper limit.
+    scaled : callable, optional
+        Parameters near given ones at which the quantity has a given value.
+
+    Returns
+    -------
+    float
+        The limit; ``side * inf`` where the deviance does not rise that far, NaN where
+        the minimum with the quantity held is not found.
+    """
+    from scipy.optimize import brentq
+
+    origin = h(start)
+    last = [start]
+
+    def excess(value: float) -> float:
+        guess = scaled(last[0], value) if scaled is not None else last[0]
+        found = hold(deviance, h, value, guess)
+        if found is None:
+            found = hold(
+                deviance, h, value, start if scaled is None else scaled(start, value)
+            )
+        if found is None:
+            raise ArithmeticError
+        last[0] = found.phi
+        # The signed root is nearly linear in the quantity, so few steps are needed.
+        return float(np.sqrt(max(found.deviance - best, 0.0)) - np.sqrt(rise))
+
+    try:
+        near, far, jump = origin, origin + side * width, width
+        while excess(far) < 0.0:
+            near, jump = far, jump * 1.6
+            far = far + side * jump
+            if abs(far - origin) > FARTHEST:
+                return side * np.inf
+        return float(brentq(excess, near, far, xtol=LIMIT_GOAL, rtol=1e-12))
+    except ArithmeticError:
+        return np.nan
