@@ -148,6 +148,8 @@ def _instruments(spec: Study, key: str) -> list[str]:
     parts = getattr(endpoint, "of", None)
     if parts is None:
         return [endpoint.instrument]  # type: ignore[union-attr]
+    if isinstance(parts, str):
+        return _instruments(spec, parts)
     names = [name for part in parts for name in _instruments(spec, part)]
     return list(dict.fromkeys(names))
 

@@ -24,12 +24,15 @@ from outcomes.ingest.tables import tables_of
 from outcomes.provenance.digests import digest, file_digest
 from outcomes.provenance.sources import Sources
 from outcomes.study.load import StudyFile, load_study
+from outcomes.study.model import LmmModel
 from outcomes.study.spec import (
     AnyAnalysis,
     BaselineCharacteristics,
     Change,
+    Clustering,
     Diagnostics,
     Disposition,
+    LongitudinalResponders,
     OfEndpoint,
     PredictsOutcome,
     Responders,
@@ -334,6 +337,11 @@ class Plan:
                 labels = self._content["sources"]["dm"]["covariates"]
             case BaselineCharacteristics():
                 endpoints = list(analysis.scores)
+                labels = self._content["sources"]["dm"]["covariates"]
+            case LongitudinalResponders() | Clustering():
+                endpoints = [analysis.baseline] if analysis.baseline else []
+                labels = self._content["sources"]["dm"]["covariates"]
+            case Change(model=LmmModel()):
                 labels = self._content["sources"]["dm"]["covariates"]
             case Responders():
                 estimands = list(analysis.estimands.values())

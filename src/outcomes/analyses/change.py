@@ -1,4 +1,4 @@
-"""Change from baseline by a mixed model for repeated measures.
+"""Change from baseline by a mixed model for repeated measures, or with random effects.
 
 Method: ``docs/methods/change.md``.
 """
@@ -74,14 +74,14 @@ def analyse(
         method=in_words(describe_fit(data, fit), data.what.handling),
         warning=weakness(fit),
     )
-    add_fit(data, fit, modelled)
+    add_fit(spec, data, fit, modelled)
     add_tests(data, fit, modelled)
     changes = changes_of(data, fit, analysis.conf_level)
     differences = differences_of(data, changes, reference)
     _visit_by_visit(data, changes, differences, reference, modelled)
     _averages(spec, data, changes, reference, modelled)
     if differences is not None and reference is not None:
-        _joint_tests(differences, data, modelled.at(n_subjects=fit.n_subjects))
+        _joint_tests(differences, data, modelled.at(n_subjects=data.n_subjects))
         add_effect_sizes(data, differences.frame, reference, observed, modelled)
 
 

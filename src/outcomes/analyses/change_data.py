@@ -19,8 +19,9 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.errors import DataError, ModelError, one_of
-from outcomes.study.model import MmrmModel
-from outcomes.study.spec import Change, Study, Visit
+from outcomes.study.model import LmmModel, MmrmModel
+from outcomes.study.random import SUBJECT, WEEK, Grouping
+from outcomes.study.spec import Change, OfEndpoint, Study, Visit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +50,7 @@ class ChangeData:
         Endpoint, population, estimand.
     people : Cohort
         The population.
-    model : MmrmModel
+    model : MmrmModel or LmmModel
         What is fitted.
     start : Visit
         The baseline visit.
@@ -68,11 +69,13 @@ class ChangeData:
         Records that are not used, by reason.
     formula : str
         Of the model.
+    conf_level : float
+        Of the limits.
     """
 
     what: Target
     people: Cohort
-    model: MmrmModel
+    model: MmrmModel | LmmModel
     start: Visit
     visit: Visit
     visits: list[Visit]
@@ -80,6 +83,7 @@ class ChangeData:
     baseline: pd.Series[float]
     excluded: dict[str, int]
     formula: str
+    conf_level: float
 
     @property
     def records(self) -> Frame:
@@ -91,6 +95,11 @@ class ChangeData:
         """Arms without a record after baseline that the model can use."""
         there = set(self.records[self.people.arm_variable])
         return [arm for arm in self.people.arms if arm not in there]
+
+    @property
+    def n_subjects(self) -> int:
+        """Subjects whose records the model uses."""
+        return int(self.modelled["USUBJID"].nunique())
 
     @property
     def group(self) -> str | None:
@@ -117,7 +126,7 @@ class ChangeData:
         return numbers(self.at(visit, arm)["CHG"].dropna())
 
 
-def group_column(model: MmrmModel, people: Cohort) -> str | None:
+def group_column(model: MmrmModel | LmmModel, people: Cohort) -> str | None:
     """Return the column that ``model.group`` means."""
     return people.arm_variable if model.group == "arm" else model.group
 
@@ -144,12 +153,50 @@ def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> Chan
     ModelError
         If a covariate is not a column.
     """
-    what, model = target(spec, analysis), analysis.model
+    visit = spec.visit(analysis.visit)
+    visits = post_baseline(spec)
+    return select_changes(spec, analysis, analysis.model, visits, visit, adsl, adqs)
+
+
+def select_changes(
+    spec: Study,
+    analysis: OfEndpoint,
+    model: MmrmModel | LmmModel,
+    visits: list[Visit],
+    visit: Visit,
+    adsl: Frame,
+    adqs: Frame,
+) -> ChangeData:
+    """Select the records of a model of change at some visits after baseline.
+
+    Parameters
+    ----------
+    spec : Study
+        The study.
+    analysis : OfEndpoint
+        Names endpoint and population, or the estimand.
+    model : MmrmModel or LmmModel
+        What is fitted.
+    visits : list of Visit
+        Whose records are wanted.
+    visit : Visit
+        The one that matters most.
+    adsl, adqs : DataFrame
+        The datasets.
+
+    Raises
+    ------
+    DataError
+        As `change_data`.
+    ModelError
+        As `change_data`.
+    """
+    what = target(spec, analysis)
     people = cohort(spec, what.population, adsl)
     all_records = at_parameter(adqs, what.paramcd)
     own = all_records[all_records["USUBJID"].isin(people.subjects["USUBJID"])]
-    visits = post_baseline(spec)
-    used, excluded = _used(spec, model, what, own)
+    own = _of_visits(spec, own, visits)
+    used, excluded = _used(spec, model, what, own, visits)
     baseline = baseline_values(own).dropna()
     if model.constrained:
         used = _with_baseline(spec, own, used)
@@ -167,20 +214,32 @@ def change_data(spec: Study, analysis: Change, adsl: Frame, adqs: Frame) -> Chan
         people=people,
         model=model,
         start=spec.baseline_visit,
-        visit=spec.visit(analysis.visit),
+        visit=visit,
         visits=[visit for visit in visits if visit.id in seen],
         modelled=modelled,
         baseline=baseline,
         excluded={why: n for why, n in {**excluded, **absent}.items() if n},
         formula=_formula(model, people),
+        conf_level=analysis.conf_level,
     )
 
 
+def _of_visits(spec: Study, own: Frame, visits: list[Visit]) -> Frame:
+    """Leave out the visits after baseline that an analysis is not of."""
+    wanted = {visit.id for visit in visits}
+    others = {visit.id for visit in post_baseline(spec)} - wanted
+    return own[~own["AVISIT"].isin(others) | (own["ABLFL"] == "Y")]
+
+
 def _used(
-    spec: Study, model: MmrmModel, what: Target, own: Frame
+    spec: Study,
+    model: MmrmModel | LmmModel,
+    what: Target,
+    own: Frame,
+    visits: list[Visit],
 ) -> tuple[Frame, dict[str, int]]:
     """Return the records after baseline to analyse, and why others are not, counted."""
-    used = analysed(own, post_baseline(spec))
+    used = analysed(own, visits)
     late = after_rescue(used, what.strategy)
     bare = used["CHG"].isna() & ~late & (not model.constrained)
     excluded = _not_analysed(spec, own, used)
@@ -195,7 +254,7 @@ def _used(
 
 
 def _complete(
-    spec: Study, model: MmrmModel, people: Cohort, used: Frame
+    spec: Study, model: MmrmModel | LmmModel, people: Cohort, used: Frame
 ) -> tuple[Frame, dict[str, int]]:
     """Add what the model needs, and drop and count the records that lack it.
 
@@ -203,25 +262,74 @@ def _complete(
     records that the model does not use.
     """
     names = _columns_needed(model, people)
-    records = _with_covariates(people.with_arm(used), people, names)
-    records = _with_days(spec, model, records)
+    found = model.groupings if isinstance(model, LmmModel) else []
+    members = [name for one in found if one.multiple for name in one.columns]
+    records = with_columns(people.with_arm(used), people, [*names, *members])
+    records = with_weeks(spec, _with_days(spec, model, records), found)
+    if model.coordinate:
+        names.append(DAY)
+    return complete(records, names, found)
+
+
+def complete(
+    records: Frame, names: list[str], found: list[Grouping]
+) -> tuple[Frame, dict[str, int]]:
+    """Drop the records that lack a column or every member of a grouping, and count.
+
+    Parameters
+    ----------
+    records : DataFrame
+        With these columns.
+    names : list of str
+        Columns that each record must have.
+    found : list of Grouping
+        Groupings; of several members a record needs one.
+
+    Returns
+    -------
+    records : DataFrame
+        Those that are complete.
+    absent : dict
+        By reason, also those without any record.
+    """
     absent: dict[str, int] = {}
-    for name in [*names, *([DAY] if model.coordinate else [])]:
+    for name in names:
         gone = records[name].isna()
         absent[f"{SOURCE.get(name, name)} is missing"] = int(gone.sum())
         records = records[~gone]
+    for one in found:
+        if one.multiple:
+            gone = records[list(one.columns)].isna().all(axis=1)
+            absent[f"{' and '.join(one.columns)} are missing"] = int(gone.sum())
+            records = records[~gone]
     return records, absent
 
 
-def _formula(model: MmrmModel, people: Cohort) -> str:
+def grouping_columns(found: list[Grouping]) -> list[str]:
+    """Return the columns that every record must have for its groupings."""
+    names = [name for one in found if not one.multiple for name in one.columns]
+    return [name for name in dict.fromkeys(names) if name != SUBJECT]
+
+
+def with_weeks(spec: Study, records: Frame, found: list[Grouping]) -> Frame:
+    """Add the weeks that slopes are over: from the origin to the planned day."""
+    if not any(WEEK in one.effects for one in found):
+        return records
+    weeks = {visit.id: elapsed(visit.day) / 7.0 for visit in spec.visits}
+    return records.assign(**{WEEK: records["AVISIT"].map(weeks).astype("float64")})
+
+
+def _formula(model: MmrmModel | LmmModel, people: Cohort) -> str:
     outcome = "AVAL" if model.constrained else "CHG"
     arm = f"{people.arm_variable}*AVISIT" if len(people.arms) > 1 else "AVISIT"
     return " + ".join([f"{outcome} ~ {arm}", *model.covariates])
 
 
-def _columns_needed(model: MmrmModel, people: Cohort) -> list[str]:
+def _columns_needed(model: MmrmModel | LmmModel, people: Cohort) -> list[str]:
     """Return the columns that a record must have beside outcome, visit and arm."""
     names = covariate_names(model.covariates)
+    if isinstance(model, LmmModel):
+        return list(dict.fromkeys([*names, *grouping_columns(model.groupings)]))
     group = group_column(model, people)
     if group not in (None, people.arm_variable, *names):
         names.append(str(group))
@@ -236,7 +344,7 @@ def _with_baseline(spec: Study, own: Frame, used: Frame) -> Frame:
     return pd.concat([rows.assign(AVISIT=spec.baseline_visit.id), used])
 
 
-def _with_days(spec: Study, model: MmrmModel, records: Frame) -> Frame:
+def _with_days(spec: Study, model: MmrmModel | LmmModel, records: Frame) -> Frame:
     """Add the day that a spatial covariance measures distances by."""
     if not model.coordinate:
         return records
@@ -272,8 +380,8 @@ def _not_analysed(spec: Study, records: Frame, used: Frame) -> dict[str, int]:
     }
 
 
-def _with_covariates(records: Frame, people: Cohort, names: list[str]) -> Frame:
-    """Add covariates of ADSL; an empty text is a missing value, not a level."""
+def with_columns(records: Frame, people: Cohort, names: list[str]) -> Frame:
+    """Add columns of ADSL; an empty text is a missing value, not a level."""
     wanted = [name for name in names if name not in ("BASE", "AVISIT")]
     columns = people.subjects.columns
     for name in wanted:
@@ -282,7 +390,7 @@ def _with_covariates(records: Frame, people: Cohort, names: list[str]) -> Frame:
                 one_of(name, ["BASE", "AVISIT", *columns], name="covariates")
             )
     keep = ["USUBJID", "AVISIT", "AVAL", "CHG", "BASE", "ADY", people.arm_variable]
-    wanted = [name for name in wanted if name not in keep]
+    wanted = [name for name in dict.fromkeys(wanted) if name not in keep]
     out = records[keep].merge(people.subjects[["USUBJID", *wanted]], on="USUBJID")
     for name in wanted:
         if out[name].dtype.kind in "iuf":

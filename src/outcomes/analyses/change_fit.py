@@ -7,11 +7,15 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from outcomes.analyses.change_data import ChangeData, elapsed
+from outcomes.analyses.change_model import ChangeFit
+from outcomes.analyses.random_effects import add_mixed_fit, grouping_labels
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import ModelError
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.tables import glance
 from outcomes.models.term_tests import anova
+from outcomes.study.model import LmmModel
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +23,19 @@ if TYPE_CHECKING:
     Frame = pd.DataFrame
 
 
-def add_fit(data: ChangeData, fit: MmrmFit, ard: ArdRows) -> None:
+def add_fit(spec: Study, data: ChangeData, fit: ChangeFit, ard: ArdRows) -> None:
     """Add what is to be known about the fit itself."""
+    ard = ard.at(n_subjects=data.n_subjects)
+    if isinstance(fit, MmrmFit):
+        _add_mmrm(data, fit, ard)
+    elif isinstance(data.model, LmmModel):
+        labels = grouping_labels(spec, data.model.groupings)
+        level = data.conf_level
+        add_mixed_fit(fit, data.excluded, labels, conf_level=level, ard=ard)
+
+
+def _add_mmrm(data: ChangeData, fit: MmrmFit, ard: ArdRows) -> None:
     row = glance(fit).iloc[0]
-    ard = ard.at(n_subjects=fit.n_subjects)
     ard.add_all(
         {
             "n_subjects": row["n_subjects"],
@@ -115,12 +128,12 @@ def _add_covariance(data: ChangeData, covariance: Frame, ard: ArdRows) -> None:
             here.add("estimate", both, term="residual-correlation", level=visits[j])
 
 
-def add_tests(data: ChangeData, fit: MmrmFit, ard: ArdRows) -> None:
+def add_tests(data: ChangeData, fit: ChangeFit, ard: ArdRows) -> None:
     """Add an F test of every term of the model, of the type the study file names."""
     kind = data.model.anova
     if kind is None:
         return
-    ard = ard.at(term=f"type-{kind}-test", n_subjects=fit.n_subjects)
+    ard = ard.at(term=f"type-{kind}-test", n_subjects=data.n_subjects)
     try:
         table = anova(fit, type=kind)
     except ModelError as problem:

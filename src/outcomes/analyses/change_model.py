@@ -6,10 +6,13 @@ Method: ``docs/methods/change.md``. Diagnostics fit the same model by the same c
 from __future__ import annotations
 
 from outcomes.analyses.change_data import DAY, ChangeData
+from outcomes.analyses.random_effects import random_terms, random_words, shortcomings
 from outcomes.errors import DataError
 from outcomes.models.comparisons import contrasts
 from outcomes.models.estimates import Estimates
 from outcomes.models.means import emmeans
+from outcomes.models.mixed.lmm import fit_lmm
+from outcomes.models.mixed.results import LmmFit
 from outcomes.models.mmrm.fit import fit_mmrm
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.study.model import (
@@ -18,6 +21,8 @@ from outcomes.study.model import (
     DF_WORDS,
     MEANS_WORDS,
     VCOV_WORDS,
+    LmmModel,
+    MmrmModel,
 )
 from outcomes.study.spec import Study, Visit
 
@@ -41,7 +46,10 @@ def reference_arm(spec: Study, data: ChangeData) -> str | None:
     return reference
 
 
-def fit_change(data: ChangeData, reference: str | None) -> MmrmFit:
+ChangeFit = MmrmFit | LmmFit
+
+
+def fit_change(data: ChangeData, reference: str | None) -> ChangeFit:
     """Fit the model of a change analysis.
 
     Parameters
@@ -56,7 +64,26 @@ def fit_change(data: ChangeData, reference: str | None) -> MmrmFit:
     ModelError
         If the model cannot be fitted.
     """
-    model = data.model
+    if isinstance(data.model, LmmModel):
+        return _fit_lmm(data, data.model, reference)
+    return _fit_mmrm(data, data.model, reference)
+
+
+def _fit_lmm(data: ChangeData, model: LmmModel, reference: str | None) -> LmmFit:
+    return fit_lmm(
+        data.formula,
+        data.modelled,
+        random=random_terms(
+            model.groupings, data.people.arm_variable, one_visit=len(data.visits) == 1
+        ),
+        method=model.method,
+        df=model.df,
+        preset=model.preset,
+        levels=data.levels(reference),
+    )
+
+
+def _fit_mmrm(data: ChangeData, model: MmrmModel, reference: str | None) -> MmrmFit:
     several = len(data.people.arms) > 1
     constrained = model.constrained and several
     return fit_mmrm(
@@ -76,8 +103,10 @@ def fit_change(data: ChangeData, reference: str | None) -> MmrmFit:
     )
 
 
-def describe_fit(data: ChangeData, fit: MmrmFit) -> str:
+def describe_fit(data: ChangeData, fit: ChangeFit) -> str:
     """Say in words what was fitted."""
+    if isinstance(fit, LmmFit):
+        return _describe_lmm(data, fit)
     covariance = f"{COVARIANCE_WORDS[fit.structure]} covariance"
     if fit.structure == "sp_exp":
         covariance += f" {COORDINATE_WORDS[data.model.coordinate]}"
@@ -96,8 +125,22 @@ def describe_fit(data: ChangeData, fit: MmrmFit) -> str:
     )
 
 
-def weakness(fit: MmrmFit) -> str:
+def _describe_lmm(data: ChangeData, fit: LmmFit) -> str:
+    means = MEANS_WORDS[data.model.means]
+    words = f"{DF_WORDS[fit.df_method]} degrees of freedom"
+    if fit.df_method == "kenward-roger":
+        whose = "observed" if fit.preset == "sas_proc_mixed" else "expected"
+        words += f" and standard errors, by the {whose} information"
+    return (
+        f"LMM {fit.formula}, {random_words(fit.random)}, {fit.method.upper()}, "
+        f"{words}{', ' if means else ''}{means}"
+    )
+
+
+def weakness(fit: ChangeFit) -> str:
     """Say what weakens every number of a fit; ``''`` if nothing does."""
+    if isinstance(fit, LmmFit):
+        return shortcomings(fit.convergence)
     *left, used = fit.convergence.ladder
     steps = {f"{step.covariance}: {step.message}" for step in (*left, used)}
     said = [
@@ -111,7 +154,7 @@ def weakness(fit: MmrmFit) -> str:
     return "; ".join(said + [m for m in fit.convergence.messages if m not in steps])
 
 
-def changes_of(data: ChangeData, fit: MmrmFit, conf_level: float) -> Estimates:
+def changes_of(data: ChangeData, fit: ChangeFit, conf_level: float) -> Estimates:
     """Estimate the LS mean of change of every arm at every visit after baseline.
 
     In a model of change these are its means; in a constrained model of the value, each

@@ -16,11 +16,10 @@ from outcomes.analyses.change_model import (
 )
 from outcomes.analyses.influence import add_influence
 from outcomes.analyses.residual_checks import add_correlations, add_residuals
-from outcomes.analyses.selection import fail_visit, in_words
+from outcomes.analyses.selection import column_label, fail_visit, in_words
 from outcomes.ard.rows import ArdRows
-from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError
-from outcomes.study.displays import sentence_case
+from outcomes.models.mmrm.results import MmrmFit
 from outcomes.study.spec import Change, Diagnostics, Study
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def analyse(
     data = change_data(spec, change, adsl, adqs)
     reference = reference_arm(spec, data)
     fit = fit_change(data, reference)
+    if not isinstance(fit, MmrmFit):
+        raise DataError(f"the model of {analysis.of} is no mmrm; name one in 'of'.")
     ard = ard.at(
         endpoint=data.what.endpoint,
         population=data.what.population,
@@ -72,16 +73,7 @@ def analyse(
     if data.visit not in data.visits:
         fail_visit(data.visit, ard)
         return
-    columns = {name: _label(spec, name) for name in analysis.leave_out}
+    columns = {name: column_label(spec, name) for name in analysis.leave_out}
     add_influence(
         data, fit, reference, columns=columns, level=change.conf_level, ard=ard
     )
-
-
-def _label(spec: Study, name: str) -> str:
-    """Return what a column of ADSL is called."""
-    column = ADSL.column(name)
-    if column is not None:
-        return sentence_case(column.label.removesuffix(" Identifier"))
-    declared = spec.sources.dm.covariates.get(name)
-    return declared.label if declared else name

@@ -9,6 +9,8 @@ MODULES: Final[dict[str, str]] = {
     "baseline": "outcomes.analyses.baseline",
     "missingness": "outcomes.analyses.missingness",
     "change": "outcomes.analyses.change",
+    "clustering": "outcomes.analyses.clustering",
+    "longitudinal-responders": "outcomes.analyses.longitudinal",
     "diagnostics": "outcomes.analyses.diagnostics",
     "distribution": "outcomes.analyses.distribution",
     "responders": "outcomes.analyses.responders",

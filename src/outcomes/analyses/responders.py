@@ -25,7 +25,7 @@ from outcomes.analyses.selection import (
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError
 from outcomes.models.proportions import two_proportions, wilson
-from outcomes.study.spec import Responders, Study, Visit
+from outcomes.study.spec import Responders, Study, SustainedEndpoint, Visit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,10 @@ def _target(spec: Study, analysis: Responders, endpoint: str) -> Target:
     if named is not None:
         return estimand_target(spec, spec.estimand(named))
     population = analysis.population or ""
-    return Target(endpoint, population, "", paramcd_of(spec, endpoint), "")
+    declared = spec.endpoints[endpoint]
+    # a sustained endpoint has met rescue medication before, and says how
+    strategy = declared.strategy if isinstance(declared, SustainedEndpoint) else ""
+    return Target(endpoint, population, "", paramcd_of(spec, endpoint), strategy)
 
 
 def _visits(spec: Study, analysis: Responders, found: Frame) -> list[Visit]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from outcomes import __version__
 from outcomes.ard.rows import ArdRows
+from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError, ModelError
 from outcomes.instruments.registry import instrument
+from outcomes.study.displays import sentence_case
 from outcomes.study.spec import (
     ChangeEndpoint,
     Estimand,
@@ -297,3 +299,12 @@ def covariate_names(covariates: Iterable[str]) -> list[str]:
 def in_words(*parts: str) -> str:
     """Join the parts of a method, with the version of this package last."""
     return "; ".join([*(part for part in parts if part), f"outcomes {__version__}"])
+
+
+def column_label(spec: Study, name: str) -> str:
+    """Return what a column of ADSL is called: its own label, or the declared one."""
+    column = ADSL.column(name)
+    if column is not None:
+        return sentence_case(column.label.removesuffix(" Identifier"))
+    declared = spec.sources.dm.covariates.get(name)
+    return declared.label if declared else name

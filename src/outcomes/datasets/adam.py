@@ -72,7 +72,7 @@ ADQS = Schema(
         text("ANL01FL", "Analysis Flag 01: the record analysed for this visit"),
         text("ANL01RS", "Reason a Record Is Not Analysed"),
         text("ICE1FL", "On or After First Rescue Medication Flag"),
-        text("DTYPE", "Derivation Type (PRORATED, NRI)"),
+        text("DTYPE", "Derivation Type (PRORATED, NRI, GAP)"),
         integer("NITEMS", "Number of Items Answered"),
         integer("AWTARGET", "Analysis Window Target (day)"),
         integer("AWTDIFF", "Analysis Window Difference from Target (days)"),

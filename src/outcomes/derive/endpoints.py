@@ -13,6 +13,7 @@ import numpy as np
 
 from outcomes.derive.baseline import after_baseline
 from outcomes.derive.notes import Note, first, plural
+from outcomes.derive.sustained import COUNTED, sustained_rows
 from outcomes.derive.visits import PLACE, add_windows
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument
@@ -21,10 +22,13 @@ from outcomes.study.spec import (
     ChangeEndpoint,
     ResponseEndpoint,
     StatusEndpoint,
+    SustainedEndpoint,
     ThresholdEndpoint,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from outcomes.datasets.store import Frame
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
     ScoreEndpoint = ResponseEndpoint | ThresholdEndpoint | StatusEndpoint
 
-NON_RESPONDER = "NRI"
+NON_RESPONDER = COUNTED
 _LARGEST_DENOMINATOR = 100_000
 _AT = [name for name in PLACE if name != "PARAMCD"]
 
@@ -46,7 +50,8 @@ def derive_endpoints(
     Each randomised subject without such a row at a visit where the instrument is
     scheduled gets one by rule: AVALC ``N``, DTYPE ``NRI`` (missing = non-responder).
     An instrument is scheduled at the visits for which it has any administration,
-    done or not.
+    done or not. A sustained endpoint has its own rules for that, see
+    `outcomes.derive.sustained`.
 
     Parameters
     ----------
@@ -84,19 +89,18 @@ def derive_endpoints(
         endpoint = spec.endpoints[key]
         if isinstance(endpoint, ChangeEndpoint):
             continue
+        if isinstance(endpoint, SustainedEndpoint):
+            rows, more = _sustained(spec, endpoint, decided, records, adsl)
+            parts.append(_named(spec, key, rows))
+            notes += more or _notes(endpoint.paramcd, rows, rows.iloc[:0])
+            continue
         if isinstance(endpoint, AllOfEndpoint):
             rows = _all_of([decided[part] for part in endpoint.of])
         else:
             source = _source(endpoint, analysed)
             rows = source.assign(AVAL=decide(endpoint, source))
         decided[key] = rows
-        names = _instruments(spec, key)
-        rows = rows.assign(
-            PARAMCD=endpoint.paramcd,
-            PARAM=label_of(spec, key),
-            PARCAT1="/".join(names),
-            SRCDOM="ADQS",
-        )
+        rows = _named(spec, key, rows).assign(SRCDOM="ADQS")
         observed = rows[rows["AVAL"].notna()]
         filled = _non_responders(spec, observed, records, adsl, key)
         parts += [observed, filled]
@@ -124,9 +128,35 @@ def _refuse_codes(spec: Study, records: Frame) -> None:
 
 
 def _in_order(spec: Study) -> list[str]:
-    """Return endpoint keys, those made of others last."""
-    return sorted(
-        spec.endpoints, key=lambda k: isinstance(spec.endpoints[k], AllOfEndpoint)
+    """Return endpoint keys, those made of others behind those."""
+    place = {AllOfEndpoint: 1, SustainedEndpoint: 2}
+    return sorted(spec.endpoints, key=lambda k: place.get(type(spec.endpoints[k]), 0))
+
+
+def _named(spec: Study, key: str, rows: Frame) -> Frame:
+    """Say of rows which parameter they are."""
+    endpoint = spec.endpoints[key]
+    return rows.assign(
+        PARAMCD="" if isinstance(endpoint, ChangeEndpoint) else endpoint.paramcd,
+        PARAM=label_of(spec, key),
+        PARCAT1="/".join(_instruments(spec, key)),
+    )
+
+
+def _sustained(
+    spec: Study,
+    endpoint: SustainedEndpoint,
+    decided: Mapping[str, Frame],
+    records: Frame,
+    adsl: Frame,
+) -> tuple[Frame, list[Note]]:
+    return sustained_rows(
+        spec,
+        endpoint,
+        decided[endpoint.of],
+        adsl[adsl["RANDFL"] == "Y"],
+        records.groupby("USUBJID")["rescue"].first(),
+        _wanted(spec, records, adsl, endpoint.of),
     )
 
 
@@ -135,6 +165,8 @@ def _instruments(spec: Study, key: str) -> list[str]:
     if isinstance(endpoint, AllOfEndpoint):
         names = [name for part in endpoint.of for name in _instruments(spec, part)]
         return list(dict.fromkeys(names))
+    if isinstance(endpoint, SustainedEndpoint):
+        return _instruments(spec, endpoint.of)
     return [endpoint.instrument]
 
 
@@ -234,27 +266,14 @@ def _non_responders(
     import pandas as pd
 
     randomised = adsl[adsl["RANDFL"] == "Y"]
-    visits = _scheduled(spec, records[records["USUBJID"].isin(randomised["USUBJID"])])
-    wanted = [
-        visit
-        for visit in visits["visit"].unique()
-        if all(
-            ((visits["visit"] == visit) & (visits["name"] == name)).any()
-            for name in _instruments(spec, key)
-        )
-    ]
+    wanted = _wanted(spec, records, adsl, key)
     grid = randomised[["STUDYID", "USUBJID"]].merge(
         pd.DataFrame({"AVISIT": pd.Series(wanted, dtype="str")}), how="cross"
     )
     index = pd.MultiIndex.from_frame(grid[["USUBJID", "AVISIT"]])
     there = pd.MultiIndex.from_frame(observed[["USUBJID", "AVISIT"]])
     grid = grid[~index.isin(there)].reset_index(drop=True)
-    endpoint = spec.endpoints[key]
-    code = "" if isinstance(endpoint, ChangeEndpoint) else endpoint.paramcd
-    grid = grid.assign(
-        PARAMCD=code,
-        PARAM=label_of(spec, key),
-        PARCAT1="/".join(_instruments(spec, key)),
+    grid = _named(spec, key, grid).assign(
         AVAL=0.0,
         ADY=np.nan,
         DTYPE=NON_RESPONDER,
@@ -263,6 +282,20 @@ def _non_responders(
         sequence=0,
     )
     return add_windows(spec, grid)
+
+
+def _wanted(spec: Study, records: Frame, adsl: Frame, key: str) -> list[str]:
+    """Return the visits at which every instrument of an endpoint is scheduled."""
+    randomised = adsl.loc[adsl["RANDFL"] == "Y", "USUBJID"]
+    visits = _scheduled(spec, records[records["USUBJID"].isin(randomised)])
+    return [
+        visit
+        for visit in visits["visit"].unique()
+        if all(
+            ((visits["visit"] == visit) & (visits["name"] == name)).any()
+            for name in _instruments(spec, key)
+        )
+    ]
 
 
 def _scheduled(spec: Study, records: Frame) -> Frame:
@@ -281,6 +314,12 @@ def label_of(spec: Study, key: str) -> str:
         return endpoint.label
     if isinstance(endpoint, AllOfEndpoint):
         return " and ".join(label_of(spec, part) for part in endpoint.of)
+    if isinstance(endpoint, SustainedEndpoint):
+        visits = [visit.label for visit in spec.visits_of(endpoint)]
+        at = f"at {', '.join(visits)}"
+        if not endpoint.visits:
+            at = f"from {visits[0]} through {visits[-1]}"
+        return f"{label_of(spec, endpoint.of)}, Sustained {at}"
     definition = instrument(endpoint.instrument)
     part = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
     match endpoint:

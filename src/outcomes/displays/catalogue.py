@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from outcomes.displays.words import endpoint_of, subject_of
+from outcomes.displays.words import endpoint_of, outcome_label, subject_of
 from outcomes.errors import SpecError
 from outcomes.study.displays import (
     Kind,
     Template,
-    score_label,
     score_name,
     templates_of,
 )
@@ -46,6 +45,10 @@ class PlannedDisplay:
 
 _AFTER_TITLE = {
     "over-time": "over time",
+    "probabilities": "probabilities, differences and odds ratios",
+    "probability-curves": "probability over time",
+    "components": "variance components",
+    "caterpillar": "predicted effects",
     "scatter": "scatter plot",
     "coefficients": "coefficients",
     "checks": "residuals and covariance",
@@ -227,7 +230,7 @@ def _title(spec: Study, analysis: AnyAnalysis, template: Template) -> str:
     words = {"endpoint": "", "visit": "", "predictor": ""}
     about = subject_of(spec, analysis)
     if isinstance(about, OfEndpoint):
-        words["endpoint"] = score_label(spec, endpoint_of(spec, about))
+        words["endpoint"] = outcome_label(spec, endpoint_of(spec, about))
     visit = getattr(about, "visit", None)
     if visit is not None:
         words["visit"] = spec.visit(visit).label

@@ -28,6 +28,8 @@ class Course:
     look: Look
     estimates: tuple[Estimate, ...]
     counts: tuple[str, ...]
+    observed: tuple[Estimate, ...] = ()
+    """Without a model, drawn beside as open markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,10 @@ class CoursesChart:
     x_label: str
     y_label: str
     counts_label: str
+    observed_label: str = ""
+    """What open markers are, where there are any."""
+    percent: bool = False
+    """Whether the values are percentages, whose axis begins at 0 and ends by 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,41 @@ class ForestChart:
     x_label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A predicted effect of one site or therapist, with how many subjects it saw."""
+
+    name: str
+    count: int
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class EffectsPanel:
+    """The effects of one grouping in the order in which they are drawn.
+
+    ``note`` is drawn in their place where they are all zero.
+    """
+
+    name: str
+    effects: tuple[Effect, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectsChart:
+    """Predicted effects of sites and therapists, sorted, around zero."""
+
+    panels: tuple[EffectsPanel, ...]
+    x_label: str
+
+
 Chart = (
-    CoursesChart | StepsChart | CloudsChart | ResidualsChart | HeatChart | ForestChart
+    CoursesChart
+    | StepsChart
+    | CloudsChart
+    | ResidualsChart
+    | HeatChart
+    | ForestChart
+    | EffectsChart
 )

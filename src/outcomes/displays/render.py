@@ -15,10 +15,12 @@ from outcomes.displays.context import Context
 from outcomes.displays.description import Figure, Heading, Table
 from outcomes.displays.drawing.draw import draw
 from outcomes.displays.figures import (
+    caterpillar,
     correlation,
     cumulative,
     influence,
     over_time,
+    probability_curves,
     residuals,
     scatter,
 )
@@ -28,10 +30,12 @@ from outcomes.displays.tables import (
     baseline,
     change,
     checks,
+    components,
     disposition,
     left_out,
     missingness,
     prediction,
+    probabilities,
     responders,
 )
 from outcomes.errors import RenderError, SpecError, one_of
@@ -47,6 +51,8 @@ _TABLES: dict[str, Callable[[Context], Table]] = {
     "checks": checks.build,
     "left-out": left_out.build,
     "rates": responders.build,
+    "probabilities": probabilities.build,
+    "components": components.build,
     "coefficients": prediction.build,
 }
 _FIGURES: dict[str, Callable[[Context], Figure]] = {
@@ -55,6 +61,8 @@ _FIGURES: dict[str, Callable[[Context], Figure]] = {
     "correlation": correlation.build,
     "influence": influence.build,
     "ecdf": cumulative.build,
+    "probability-curves": probability_curves.build,
+    "caterpillar": caterpillar.build,
     "scatter": scatter.build,
 }
 

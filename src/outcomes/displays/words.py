@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from outcomes.datasets.adam import ADSL
 from outcomes.displays.lookup import Result
 from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.displays import endpoint_label, score_label
 from outcomes.study.model import COVARIANCE_WORDS
 from outcomes.study.spec import (
     AllOfEndpoint,
     AnyAnalysis,
     Change,
+    ChangeEndpoint,
     Diagnostics,
     OfEndpoint,
     Study,
+    SustainedEndpoint,
 )
 
 _LS_MEANS = {
@@ -57,6 +60,13 @@ def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
     if analysis.estimand is not None:
         return spec.estimand(analysis.estimand).endpoint
     return analysis.endpoint or ""
+
+
+def outcome_label(spec: Study, id: str) -> str:
+    """Return the score that a change is of, or what a yes/no endpoint is called."""
+    if isinstance(spec.endpoints[id], ChangeEndpoint):
+        return score_label(spec, id)
+    return endpoint_label(spec, id)
 
 
 def population_of(spec: Study, analysis: AnyAnalysis) -> str:
@@ -111,7 +121,7 @@ def predictor_unit(name: str, score: str) -> str:
 def lower_is_better(spec: Study, id: str) -> bool:
     """Tell whether a falling score means that the subject gets better."""
     endpoint = spec.endpoints[id]
-    if isinstance(endpoint, AllOfEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
         return False
     return instrument(endpoint.instrument).direction == "higher-worse"
 

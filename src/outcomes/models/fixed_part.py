@@ -51,8 +51,8 @@ def orthonormalise(design: Design) -> FixedPart:
         If there are no more records than coefficients.
     """
     n = len(design.X)
-    R = np.linalg.qr(design.X, mode="r")
-    aliased, undetermined = find_aliased(design, R)
+    factor = np.asarray(np.linalg.qr(design.X, mode="r"))
+    aliased, undetermined = find_aliased(design, factor)
     X = design.X[:, ~aliased]
     p = X.shape[1]
     if n <= p:

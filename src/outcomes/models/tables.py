@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from outcomes.errors import ModelError
 from outcomes.models.inference import evaluate_rows, statistics_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from outcomes.models.mmrm.results import MmrmFit
 
-
-def tidy(fit: MmrmFit, conf_level: float = 0.95) -> pd.DataFrame:
+def tidy(fit: Any, conf_level: float = 0.95) -> pd.DataFrame:
     """Tabulate the coefficients of a fit.
 
     Parameters
     ----------
-    fit : MmrmFit
-        A fit.
+    fit : object
+        A fit of any family.
     conf_level : float
         Of the limits.
 
@@ -42,23 +42,35 @@ def tidy(fit: MmrmFit, conf_level: float = 0.95) -> pd.DataFrame:
     return table
 
 
-def glance(fit: MmrmFit) -> pd.DataFrame:
+@singledispatch
+def summary_row(fit: Any) -> dict[str, Any]:
+    """Give what `glance` shows of a fit."""
+    raise ModelError(f"glance: {type(fit).__name__} is not a fit this function knows.")
+
+
+def glance(fit: Any) -> pd.DataFrame:
     """Summarise a fit in one row.
 
-    Information criteria count the covariance parameters only, under ML too, and the
-    subjects with data, as R mmrm does; SAS adds the coefficients under ML
-    (``docs/validation/differences.md``).
+    Information criteria of an MMRM count the covariance parameters only, under ML too,
+    and the subjects with data, as R mmrm does; SAS adds the coefficients under ML
+    (``docs/validation/differences.md``). Those of mixed models count all parameters and
+    records, as lme4 does.
 
     Parameters
     ----------
-    fit : MmrmFit
-        A fit.
+    fit : object
+        A fit of any family.
 
     Returns
     -------
     pandas.DataFrame
-        ``loglik deviance aic aicc bic n_subjects n_records n_excluded n_parameters
-        rank converged covariance method df vcov``.
+        ``n_records n_excluded rank converged method df`` and what the family has:
+        ``loglik deviance aic bic n_subjects covariance vcov ...``.
+
+    Raises
+    ------
+    ModelError
+        If it is not a fit.
 
     Examples
     --------
@@ -66,28 +78,4 @@ def glance(fit: MmrmFit) -> pd.DataFrame:
     """
     import pandas as pd
 
-    deviance = -2.0 * fit.loglik
-    k = len(fit.theta)
-    rank = len(fit.beta)
-    spare = max(fit.n_records - rank, k + 2) - k - 1  # under ML too, as R mmrm
-    return pd.DataFrame(
-        [
-            {
-                "loglik": fit.loglik,
-                "deviance": deviance,
-                "aic": deviance + 2.0 * k,
-                "aicc": deviance + 2.0 * k * (1.0 + (k + 1.0) / spare),
-                "bic": deviance + k * np.log(fit.n_subjects),
-                "n_subjects": fit.n_subjects,
-                "n_records": fit.n_records,
-                "n_excluded": fit.n_excluded,
-                "n_parameters": k,
-                "rank": rank,
-                "converged": fit.convergence.converged,
-                "covariance": fit.structure,
-                "method": fit.method,
-                "df": fit.df_method,
-                "vcov": fit.vcov_method,
-            }
-        ]
-    )
+    return pd.DataFrame([summary_row(fit)])

@@ -11,6 +11,7 @@ from outcomes.study.displays import (
     endpoint_label,
     population_words,
     score_name,
+    sustained_words,
 )
 from outcomes.study.spec import (
     AllOfEndpoint,
@@ -21,6 +22,7 @@ from outcomes.study.spec import (
     ResponseEndpoint,
     StatusEndpoint,
     Study,
+    SustainedEndpoint,
     ThresholdEndpoint,
 )
 
@@ -159,7 +161,7 @@ def _population(spec: Study, id: str) -> str:
 
 
 def _score(endpoint: Endpoint) -> str:
-    if isinstance(endpoint, AllOfEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
         return ""
     label = score_name(endpoint.instrument, endpoint.score)
     return f"{label} ({instrument(endpoint.instrument).title})"
@@ -188,6 +190,8 @@ def _endpoint(spec: Study, endpoint: Endpoint) -> str:
             return (
                 f"all of: {', '.join(endpoint_label(spec, id) for id in endpoint.of)}"
             )
+        case SustainedEndpoint():
+            return sustained_words(spec, endpoint)
 
 
 def _estimand(spec: Study, estimand: Estimand) -> str:

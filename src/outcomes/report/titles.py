@@ -23,6 +23,8 @@ QUESTIONS: Final = {
     "diagnostics": "diagnostics of the model",
     "distribution": "distribution of change",
     "responders": "yes/no endpoints",
+    "longitudinal-responders": "yes/no endpoint over visits",
+    "clustering": "sites and therapists",
     "predicts-outcome": "prediction of change",
 }
 

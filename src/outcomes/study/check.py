@@ -10,19 +10,13 @@ from outcomes.datasets.adam import ADQS, ADSL
 from outcomes.datasets.sdtm import DM
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study.check_analyses import analyses, score_problem
+from outcomes.study.check_analyses import analyses
+from outcomes.study.check_endpoints import endpoints, strategy_problem, sustained
 from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.explain import entry_of, unknown
 from outcomes.study.expression import parse
 from outcomes.study.needs import unmet_needs
-from outcomes.study.spec import (
-    AllOfEndpoint,
-    ChangeEndpoint,
-    ResponseEndpoint,
-    StatusEndpoint,
-    Study,
-    ThresholdEndpoint,
-)
+from outcomes.study.spec import ChangeEndpoint, Study, SustainedEndpoint
 
 
 def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:
@@ -239,42 +233,6 @@ def _populations(spec: Study) -> Found:
                 yield where, f"{name} is {kind}; {constant!r} is not."
 
 
-def _endpoints(spec: Study) -> Found:
-    for id, endpoint in spec.endpoints.items():
-        where = f"endpoints.{id}"
-        if isinstance(endpoint, AllOfEndpoint):
-            for part in endpoint.of:
-                other = spec.endpoints.get(part)
-                if other is None:
-                    yield f"{where}.of", unknown(part, spec.endpoints, "an endpoint")
-                elif isinstance(other, ChangeEndpoint | AllOfEndpoint):
-                    yield (
-                        f"{where}.of",
-                        f"'{part}' is not a yes/no endpoint of a score.",
-                    )
-            continue
-        yield from score_problem(spec, endpoint.instrument, endpoint.score, where)
-        if isinstance(endpoint, ResponseEndpoint) and (
-            (endpoint.reduction is None) == (endpoint.points is None)
-        ):
-            yield where, "needs either reduction (per cent) or points."
-        if isinstance(endpoint, ThresholdEndpoint) and (
-            (endpoint.at_most is None) == (endpoint.at_least is None)
-        ):
-            yield where, "needs either at_most or at_least."
-        derived = (
-            instrument(endpoint.instrument).derived
-            if endpoint.instrument in instrument_ids()
-            else {}
-        )
-        if isinstance(endpoint, StatusEndpoint) != (endpoint.score in derived):
-            kind = "a yes/no score" if endpoint.score in derived else "a number"
-            yield (
-                where,
-                f"'{endpoint.score}' is {kind}; kind '{endpoint.kind}' is not for it.",
-            )
-
-
 def _estimands(spec: Study) -> Found:
     for estimand in spec.estimands:
         where = f"estimands.{estimand.id}"
@@ -282,8 +240,11 @@ def _estimands(spec: Study) -> Found:
             yield where, unknown(estimand.endpoint, spec.endpoints, "an endpoint")
         if estimand.population not in spec.populations:
             yield where, unknown(estimand.population, spec.populations, "a population")
-        change = isinstance(spec.endpoints.get(estimand.endpoint), ChangeEndpoint)
+        endpoint = spec.endpoints.get(estimand.endpoint)
+        change = isinstance(endpoint, ChangeEndpoint)
         for event in estimand.intercurrent_events:
+            if isinstance(endpoint, SustainedEndpoint):
+                yield from strategy_problem(estimand, event, endpoint, where)
             if event.strategy == "composite" and change:
                 yield where, "composite is for a yes/no endpoint, not for a change."
             if spec.sources.cm is None:
@@ -301,7 +262,8 @@ _CHECKS: dict[Callable[[Study], Found], str] = {
     _instruments: "sources instruments",
     _covariates: "sources populations",
     _populations: "sources populations",
-    _endpoints: "sources endpoints",
+    endpoints: "sources endpoints",
+    sustained: "visits sources endpoints",
     unmet_needs: "sources origin populations endpoints",
     _estimands: "sources populations endpoints estimands",
     analyses: "arms visits sources populations endpoints estimands analyses",

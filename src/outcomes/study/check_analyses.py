@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study import check_model
+from outcomes.study import check_mixed, check_model
 from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.explain import unknown
+from outcomes.study.model import LmmModel
 from outcomes.study.spec import (
+    AnyAnalysis,
     BaselineCharacteristics,
     Change,
     ChangeEndpoint,
+    Clustering,
     Diagnostics,
+    LongitudinalResponders,
     OfEndpoint,
     PredictsOutcome,
     Responders,
     Study,
+    SustainedEndpoint,
 )
 
 
@@ -54,8 +59,7 @@ def analyses(spec: Study) -> Found:
             isinstance(analysis, Responders) and analysis.estimands
         ):
             yield where, "needs a population."
-        if isinstance(analysis, Change):
-            yield from check_model.model(spec, analysis, where)
+        yield from _models(spec, analysis, where)
         if isinstance(analysis, BaselineCharacteristics):
             columns = adsl_columns(spec)
             for name in analysis.variables:
@@ -85,6 +89,20 @@ def analyses(spec: Study) -> Found:
                 yield where, f"{part.instrument} has no source with a session."
 
 
+def _models(spec: Study, analysis: AnyAnalysis, where: str) -> Found:
+    """Yield what is wrong with the model of an analysis that has one."""
+    match analysis:
+        case Change():
+            if isinstance(analysis.model, LmmModel):
+                yield from check_mixed.lmm(spec, analysis.model, f"{where}.model")
+            else:
+                yield from check_model.model(spec, analysis.model, f"{where}.model")
+        case LongitudinalResponders():
+            yield from check_mixed.longitudinal(spec, analysis, where)
+        case Clustering():
+            yield from check_mixed.clustering(spec, analysis, where)
+
+
 def _of_endpoint(
     spec: Study, analysis: OfEndpoint, where: str, estimands: list[str]
 ) -> Found:
@@ -104,7 +122,12 @@ def _of_endpoint(
             yield where, "needs a population beside its endpoint."
     if endpoint not in spec.endpoints:
         yield where, unknown(endpoint, spec.endpoints, "an endpoint")
-    elif not isinstance(spec.endpoints[endpoint], ChangeEndpoint):
+        return
+    change = isinstance(spec.endpoints[endpoint], ChangeEndpoint)
+    if isinstance(analysis, LongitudinalResponders):
+        if change:
+            yield where, f"'{endpoint}' is a change; this question needs yes/no."
+    elif not change and not isinstance(analysis, Clustering):
         yield where, f"'{endpoint}' is a yes/no endpoint; this question needs a change."
 
 
@@ -123,6 +146,8 @@ def _responders(
     for id in analysis.visits:
         if id not in visits:
             yield where, unknown(id, visits, "a visit")
+    for id in analysis.endpoints:
+        yield from _outside(spec, id, analysis.visits, where)
     for endpoint, id in analysis.estimands.items():
         if endpoint not in analysis.endpoints:
             yield (
@@ -133,3 +158,18 @@ def _responders(
             yield f"{where}.estimands", unknown(id, estimands, "an estimand")
         elif spec.estimand(id).endpoint != endpoint:
             yield f"{where}.estimands", f"'{id}' is an estimand of another endpoint."
+
+
+def _outside(spec: Study, id: str, visits: list[str], where: str) -> Found:
+    """Yield the visits of an analysis at which a sustained endpoint says nothing."""
+    endpoint = spec.endpoints.get(id)
+    if not isinstance(endpoint, SustainedEndpoint):
+        return
+    there = [visit.id for visit in spec.visits_of(endpoint)]
+    outside = [visit for visit in visits if visit not in there]
+    if there and outside:
+        yield (
+            f"{where}.visits",
+            f"'{id}' has no value at {', '.join(outside)}; its visits are "
+            f"{', '.join(there)}. Give it an analysis of its own.",
+        )

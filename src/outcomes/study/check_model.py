@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import ModelError
 from outcomes.study.explain import unknown
-from outcomes.study.model import MmrmModel
+from outcomes.study.model import LmmModel, MmrmModel
 from outcomes.study.needs import lacking
 from outcomes.study.spec import Change, Diagnostics, Study
 
@@ -17,7 +17,7 @@ Found = Iterator[tuple[str, str]]
 
 IDENTIFIERS = ("STUDYID", "USUBJID", "SUBJID", "TRT01P", "TRT01A", "ARMCD")
 """Columns that say who a subject is and which arm it is in."""
-_ARM_LIKE = (*IDENTIFIERS[3:], "ARM", "ACTARMCD", "ACTARM")
+ARM_LIKE = (*IDENTIFIERS[3:], "ARM", "ACTARMCD", "ACTARM")
 _WITHIN = ("AVISIT", "VISIT", "SESSION", "ADY")
 
 
@@ -39,10 +39,8 @@ def covariates(terms: Sequence[str], known: Sequence[str], where: str) -> Found:
                 yield where, f"{name} is no covariate."
 
 
-def model(spec: Study, analysis: Change, where: str) -> Found:
-    """Yield what is wrong with the model of a change analysis."""
-    own = analysis.model
-    where = f"{where}.model"
+def model(spec: Study, own: MmrmModel, where: str) -> Found:
+    """Yield what is wrong with the MMRM of a change analysis."""
     known = [*adsl_columns(spec), "BASE", "AVISIT"]
     yield from covariates(own.covariates, known, f"{where}.covariates")
     if own.constrained:
@@ -51,7 +49,7 @@ def model(spec: Study, analysis: Change, where: str) -> Found:
     if own.group is not None:
         yield from _group(spec, own.group, f"{where}.group")
     yield from _inference(own, where)
-    yield from _averages(spec, own, f"{where}.averages")
+    yield from averages(spec, own.averages, f"{where}.averages")
 
 
 def _ladder(own: MmrmModel, where: str) -> Found:
@@ -91,7 +89,7 @@ def _group(spec: Study, name: str, where: str) -> Found:
     if name == "arm":
         if len(spec.arms) == 1:
             yield where, "'arm' needs several arms, and the study has one."
-    elif name in _ARM_LIKE:
+    elif name in ARM_LIKE:
         yield where, f"{name} is the arm; write group: arm."
     elif name in IDENTIFIERS:
         yield where, f"{name} is another one for every subject, so no group."
@@ -129,10 +127,11 @@ def _inference(own: MmrmModel, where: str) -> Found:
         yield f"{where}.{place}", message
 
 
-def _averages(spec: Study, own: MmrmModel, where: str) -> Found:
+def averages(spec: Study, named: dict[str, list[str]], where: str) -> Found:
+    """Yield what is wrong with averages over visits."""
     first = spec.baseline_visit
     later = [visit.id for visit in spec.visits if visit.day > first.day]
-    for name, visits in own.averages.items():
+    for name, visits in named.items():
         for visit in visits:
             if visit == first.id:
                 yield (
@@ -148,12 +147,20 @@ def diagnostics(spec: Study, analysis: Diagnostics, where: str) -> Found:
     changes = [other.id for other in spec.analyses if isinstance(other, Change)]
     if analysis.of not in changes:
         yield f"{where}.of", unknown(analysis.of, changes, "an analysis of change")
+    else:
+        change = spec.analysis(analysis.of)
+        if isinstance(change, Change) and isinstance(change.model, LmmModel):
+            yield (
+                f"{where}.of",
+                f"the model of {analysis.of} is an lmm, and diagnostics are of an mmrm;"
+                " name an analysis with that.",
+            )
     if analysis.population is not None:
         yield where, "takes its population from the analysis it is of; remove it."
     columns = adsl_columns(spec)
     for name in analysis.leave_out:
         place = f"{where}.leave_out"
-        if name in (*IDENTIFIERS, *_ARM_LIKE):
+        if name in (*IDENTIFIERS, *ARM_LIKE):
             yield (
                 place,
                 f"{name} tells single subjects or arms; name a column of sites or "

@@ -19,6 +19,7 @@ from outcomes.study.spec import (
     ResponseEndpoint,
     StatusEndpoint,
     Study,
+    SustainedEndpoint,
     ThresholdEndpoint,
 )
 
@@ -106,6 +107,34 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
         ),
     ),
     "responders": (Template("rates", "table", "14.2.3", "Yes/no endpoints by visit"),),
+    "longitudinal-responders": (
+        Template(
+            "probabilities",
+            "table",
+            "14.2.4",
+            "{endpoint} by visit: probabilities, differences and odds ratios",
+        ),
+        Template(
+            "probability-curves",
+            "figure",
+            "F14.2.4",
+            "{endpoint}: population-averaged probability over time",
+        ),
+    ),
+    "clustering": (
+        Template(
+            "components",
+            "table",
+            "14.2.5",
+            "Variance of {endpoint} between sites and therapists",
+        ),
+        Template(
+            "caterpillar",
+            "figure",
+            "F14.2.5",
+            "Predicted effects of sites and therapists on {endpoint}",
+        ),
+    ),
     "predicts-outcome": (
         Template(
             "scatter",
@@ -223,6 +252,44 @@ def endpoint_label(spec: Study, id: str) -> str:
             return f"{score_label(spec, id)} {status_words(endpoint)}"
         case AllOfEndpoint():
             return " and ".join(endpoint_label(spec, part) for part in endpoint.of)
+        case SustainedEndpoint():
+            of = endpoint_label(spec, endpoint.of)
+            return f"{of}, sustained {range_words(spec, endpoint)}"
+
+
+def range_words(spec: Study, endpoint: SustainedEndpoint) -> str:
+    """Say at which visits an endpoint must hold: ``from Week 3 through Week 12``."""
+    labels = [visit.label for visit in spec.visits_of(endpoint)]
+    if endpoint.visits:
+        return f"at {', '.join(labels[:-1])} and {labels[-1]}"
+    return f"from {labels[0]} through {labels[-1]}"
+
+
+def sustained_words(spec: Study, endpoint: SustainedEndpoint) -> str:
+    """Say when a sustained endpoint is reached, with its rules."""
+    rules = [_MISSED[endpoint.missed], _RESCUE[endpoint.rescue]]
+    if endpoint.minimum is not None:
+        total = len(spec.visits_of(endpoint))
+        rules.insert(1, f"at least {endpoint.minimum} of {total} visits assessed")
+    where = "" if endpoint.visits else "at every visit "
+    return (
+        f"{endpoint_label(spec, endpoint.of)} {where}{range_words(spec, endpoint)} "
+        f"(at an earlier visit: through that visit; {'; '.join(rules)})"
+    )
+
+
+_MISSED: Final = {
+    "failure": "a missed visit counts as no",
+    "single": "a single missed visit between two visits with a yes counts as yes, any "
+    "other missed visit as no",
+    "ignore": "missed visits after the first are passed over",
+    "missing": "undecided where a visit was missed and none has a no",
+}
+_RESCUE: Final = {
+    "failure": "no from rescue medication on",
+    "ignore": "whatever rescue medication was taken",
+    "missing": "assessments from rescue medication on count as missed",
+}
 
 
 def reduction_words(endpoint: ResponseEndpoint) -> str:
@@ -246,7 +313,7 @@ def score_label(spec: Study, id: str) -> str:
     A label of the endpoint is not used here: it tends to say 'change' already.
     """
     endpoint = spec.endpoints[id]
-    if isinstance(endpoint, AllOfEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
         return endpoint_label(spec, id)
     return score_name(endpoint.instrument, endpoint.score)
 

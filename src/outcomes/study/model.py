@@ -1,4 +1,4 @@
-"""``model`` of a change analysis, and what its choices are called.
+"""``model`` of an analysis, and what its choices are called.
 
 The values are those of `outcomes.models.options`, written out again so that reading a
 study file imports nothing scientific; a test holds the two together.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from outcomes.study.base import Code, Id, Once, Section, Text
+from outcomes.study.random import SUBJECT, Grouping, groupings
 
 Covariance = Literal[
     "us", "toeph", "toep", "ar1h", "ar1", "csh", "cs", "adh", "ad", "sp_exp"
@@ -28,6 +29,12 @@ VcovMethod = Literal[
     "cr3",
 ]
 Preset = Literal["sas_proc_mixed", "r_mmrm"]
+LmmDf = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
+LmmPreset = Literal["r_lmertest", "sas_proc_mixed"]
+GlmmDf = Literal["asymptotic", "between-within"]
+GeeStructure = Literal["independence", "exchangeable", "ar1", "unstructured"]
+GeeDf = Literal["asymptotic", "clusters"]
+GeeVcov = Literal["robust", "mancl-derouen", "kauermann-carroll", "model"]
 Means = Literal["equal", "proportional", "counterfactual"]
 
 COVARIANCE_WORDS: Final[dict[str, str]] = {
@@ -62,6 +69,24 @@ MEANS_WORDS: Final[dict[str, str]] = {
     "equal": "",
     "proportional": "LS means weighted by records",
     "counterfactual": "LS means averaged over predictions for all records",
+}
+STRUCTURE_WORDS: Final[dict[str, str]] = {
+    "independence": "independence",
+    "exchangeable": "exchangeable",
+    "ar1": "first-order autoregressive",
+    "unstructured": "unstructured",
+}
+GEE_WORDS: Final[dict[str, str]] = {
+    "robust": "robust (sandwich) standard errors",
+    "mancl-derouen": "robust standard errors with the correction of Mancl and DeRouen",
+    "kauermann-carroll": (
+        "robust standard errors with the correction of Kauermann and Carroll"
+    ),
+    "model": "model-based standard errors",
+}
+GEE_DF_WORDS: Final[dict[str, str]] = {
+    "asymptotic": "no (normal approximation)",
+    "clusters": "subjects less coefficients as",
 }
 COORDINATE_WORDS: Final[dict[str, str]] = {
     "target-day": "over target days of the visits",
@@ -130,3 +155,122 @@ class MmrmModel(Section):
         if "sp_exp" not in self.ladder:
             return ""
         return self.coordinates or "target-day"
+
+
+def _one_as_text(value: object) -> object:
+    """Take the number 1, which is what YAML reads, as the intercept it means."""
+    return "1" if type(value) is int and value == 1 else value
+
+
+Effects = dict[Text, Annotated[Text, BeforeValidator(_one_as_text)]]
+"""Random effects: grouping to terms, ``{SITEID: "1", "mm(THERAPID, THERAP2)": "1"}``.
+
+The subject has an intercept unless the study says something else of it.
+"""
+
+
+class _Mixed(Section):
+    """A model with random effects."""
+
+    random: Effects = Field(default_factory=dict)
+
+    @property
+    def groupings(self) -> list[Grouping]:
+        """The groupings that ``random`` names, and the subject before them."""
+        named = groupings(self.random)
+        there = any(one.columns == (SUBJECT,) for one in named)
+        return named if there else [Grouping(SUBJECT, (SUBJECT,), False, "1"), *named]
+
+
+class LmmModel(_Mixed):
+    """``model`` of a change analysis: random effects in place of a covariance."""
+
+    kind: Literal["lmm"]
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
+    method: Literal["reml", "ml"] = "reml"
+    df: LmmDf = "satterthwaite"
+    preset: LmmPreset | None = None
+    means: Means = "equal"
+    averages: dict[Id, Annotated[Once[Code], AfterValidator(_two)]] = Field(
+        default_factory=dict
+    )
+    anova: Literal[2, 3] | None = None
+
+    @property
+    def constrained(self) -> bool:
+        """Whether baseline is part of the outcome: never here."""
+        return False
+
+    @property
+    def group(self) -> str | None:
+        """Column whose levels have a covariance each: none here."""
+        return None
+
+    @property
+    def coordinate(self) -> str:
+        """Where a covariance places records in time: nowhere here."""
+        return ""
+
+
+class GlmmModel(_Mixed):
+    """``model`` of yes/no over visits: random effects on the logit scale.
+
+    ``fallback`` is what is done where the model cannot be fitted, as under separation.
+    """
+
+    kind: Literal["glmm"] = "glmm"
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
+    n_quad: int | None = Field(None, ge=1, le=200)
+    df: GlmmDf = "asymptotic"
+    fallback: Literal["firth"] | None = None
+
+
+class GeeModel(Section):
+    """``model`` of yes/no over visits: generalised estimating equations."""
+
+    kind: Literal["gee"]
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
+    structure: GeeStructure = "exchangeable"
+    vcov: GeeVcov = "robust"
+    df: GeeDf = "asymptotic"
+
+
+class LogisticModel(Section):
+    """``model`` of yes/no over visits: a logistic regression for each visit."""
+
+    kind: Literal["logistic"]
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
+    penalty: Literal["firth"] | None = None
+
+
+class ClusteringModel(_Mixed):
+    """``model`` of an analysis of sites and therapists.
+
+    ``kind`` follows from the endpoint: ``lmm`` for a change, ``glmm`` for yes/no.
+    """
+
+    kind: Literal["lmm", "glmm"] | None = None
+    random: Effects = Field(min_length=1)
+    covariates: Once[Text] = Field(default_factory=lambda: ["BASE"])
+    method: Literal["reml", "ml"] | None = None
+    n_quad: int | None = Field(None, ge=1, le=200)
+
+
+def _kind_or(usual: str) -> BeforeValidator:
+    """Give a model that names no kind the usual one."""
+
+    def named(value: object) -> object:
+        if isinstance(value, dict) and "kind" not in value:
+            return {"kind": usual, **value}
+        return value
+
+    return BeforeValidator(named)
+
+
+ChangeModel = Annotated[
+    Annotated[MmrmModel | LmmModel, Field(discriminator="kind")], _kind_or("mmrm")
+]
+ResponderModel = Annotated[
+    Annotated[GlmmModel | GeeModel | LogisticModel, Field(discriminator="kind")],
+    _kind_or("glmm"),
+]

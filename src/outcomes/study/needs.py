@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from outcomes.errors import SpecError
 from outcomes.study.expression import parse
-from outcomes.study.spec import AllOfEndpoint, Study
+from outcomes.study.spec import AllOfEndpoint, Study, SustainedEndpoint
 
 _EVENTS = {
     "TRTFL": "ex",
@@ -116,7 +116,7 @@ def lacking(spec: Study, name: str) -> str:
 
 def _endpoints(spec: Study) -> Iterator[tuple[str, str]]:
     for id, endpoint in spec.endpoints.items():
-        if isinstance(endpoint, AllOfEndpoint):
+        if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
             continue  # its parts are endpoints, too
         own = [s for s in spec.sources.qs if s.instrument == endpoint.instrument]
         if own and not any(source.visit or source.at_visit for source in own):

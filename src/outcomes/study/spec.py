@@ -6,7 +6,7 @@ What the file may say about its parts together is checked in `outcomes.study.che
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,13 @@ from outcomes.study.base import (
     Section,
     Text,
 )
-from outcomes.study.model import MmrmModel
+from outcomes.study.model import (
+    ChangeModel,
+    ClusteringModel,
+    GlmmModel,
+    MmrmModel,
+    ResponderModel,
+)
 
 
 class StudyInfo(Section):
@@ -167,6 +173,16 @@ class InstrumentRules(Section):
     criteria: dict[Key, Once[str]] = Field(default_factory=dict)
 
 
+Strategy = Literal["treatment-policy", "hypothetical", "composite"]
+"""How an estimand meets an intercurrent event."""
+
+_STRATEGY: Final[dict[str, Strategy]] = {
+    "failure": "composite",
+    "ignore": "treatment-policy",
+    "missing": "hypothetical",
+}
+
+
 class ChangeEndpoint(Section):
     """Change from baseline of a score."""
 
@@ -224,12 +240,39 @@ class AllOfEndpoint(Section):
     label: Text | None = None
 
 
+class SustainedEndpoint(Section):
+    """A yes/no endpoint that holds at every one of several visits.
+
+    The visits are those of the schedule ``from`` one ``to`` another, or ``visits``.
+    ``missed`` says what a missed visit is, ``minimum`` how many visits at least must
+    be assessed where some missed visits are passed over, ``rescue`` what visits on or
+    after the first rescue medication are.
+    """
+
+    kind: Literal["sustained"]
+    paramcd: Name
+    of: Key
+    start: Code | None = Field(None, alias="from")
+    end: Code | None = Field(None, alias="to")
+    visits: Once[Code] = Field(default_factory=list)
+    missed: Literal["failure", "single", "ignore", "missing"] = "failure"
+    minimum: int | None = Field(None, ge=1, le=1000)
+    rescue: Literal["failure", "ignore", "missing"] = "failure"
+    label: Text | None = None
+
+    @property
+    def strategy(self) -> Strategy:
+        """How rescue is met, as an estimand calls it."""
+        return _STRATEGY[self.rescue]
+
+
 Endpoint = Annotated[
     ChangeEndpoint
     | ResponseEndpoint
     | ThresholdEndpoint
     | StatusEndpoint
-    | AllOfEndpoint,
+    | AllOfEndpoint
+    | SustainedEndpoint,
     Field(discriminator="kind"),
 ]
 
@@ -238,7 +281,7 @@ class IntercurrentEvent(Section):
     """One intercurrent event of an estimand and its strategy (ICH E9(R1))."""
 
     event: Literal["rescue"]
-    strategy: Literal["treatment-policy", "hypothetical", "composite"]
+    strategy: Strategy
 
 
 class Estimand(Section):
@@ -290,11 +333,11 @@ class Missingness(OfEndpoint):
 
 
 class Change(OfEndpoint):
-    """Change from baseline by MMRM; ``visit`` is the primary one."""
+    """Change from baseline by MMRM, or LMM; ``visit`` is the primary one."""
 
     question: Literal["change"]
     visit: Code
-    model: MmrmModel = Field(default_factory=MmrmModel)
+    model: ChangeModel = Field(default_factory=MmrmModel)
 
 
 class Diagnostics(Analysis):
@@ -328,6 +371,28 @@ class Responders(Analysis):
     conf_level: float = Field(0.95, gt=0, lt=1)
 
 
+class LongitudinalResponders(OfEndpoint):
+    """A yes/no endpoint over visits by one model: probabilities, odds ratios.
+
+    ``baseline`` is the change endpoint whose baseline value is BASE, where the
+    endpoint is not itself made of a score.
+    """
+
+    question: Literal["longitudinal-responders"]
+    visits: Once[Code] = Field(default_factory=list)
+    baseline: Key | None = None
+    model: ResponderModel = Field(default_factory=GlmmModel)
+
+
+class Clustering(OfEndpoint):
+    """How much of an endpoint lies between sites and between therapists."""
+
+    question: Literal["clustering"]
+    visits: Once[Code] = Field(default_factory=list)
+    baseline: Key | None = None
+    model: ClusteringModel
+
+
 class Predictor(Section):
     """The experience score of a dosing session."""
 
@@ -353,6 +418,8 @@ AnyAnalysis = Annotated[
     | Diagnostics
     | Distribution
     | Responders
+    | LongitudinalResponders
+    | Clustering
     | PredictsOutcome,
     Field(discriminator="question"),
 ]
@@ -403,6 +470,19 @@ class Study(Section):
     def visit(self, id: str) -> Visit:
         """Return the visit called ``id``."""
         return next(v for v in self.visits if v.id == id)
+
+    def visits_of(self, endpoint: SustainedEndpoint) -> list[Visit]:
+        """Return the visits at which a sustained endpoint must hold, in order.
+
+        None, if the endpoint names a visit that does not exist.
+        """
+        ids = [visit.id for visit in self.visits]
+        if endpoint.visits:
+            return [visit for visit in self.visits if visit.id in endpoint.visits]
+        if endpoint.start not in ids or endpoint.end not in ids:
+            return []
+        first, last = ids.index(endpoint.start), ids.index(endpoint.end)
+        return self.visits[first : last + 1]
 
     def estimand(self, id: str) -> Estimand:
         """Return the estimand called ``id``."""

@@ -111,7 +111,7 @@ BAD = [
         "respons",
         "endpoints.madrs_change.kind",
         "'respons' is not known. Choose one of change, response, threshold, status, "
-        "all-of. Did you mean 'response'?",
+        "all-of, sustained. Did you mean 'response'?",
     ),
     ("endpoints.madrs_change.labl", "x", "endpoints.madrs_change", "mean 'label'?"),
     ("sources.qs.0.decimal", None, f"{QS1}, decimal", "in double quotes"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outcomes.displays.charts import Course, CoursesChart, Tick
 from outcomes.displays.drawing.style import (
@@ -34,6 +34,8 @@ _PANEL = 3.3
 _RIGHT = 0.25
 _DODGE = 0.085
 """Inches between the arms at one visit."""
+_BESIDE = 0.075
+"""Inches between an estimate and what was observed."""
 _PAD = 0.15
 """Inches between the ends of the axis and the visits next to them."""
 _NARROW = 5
@@ -49,18 +51,20 @@ def draw_courses(chart: CoursesChart) -> Figure:
     names = [wrapped(course.name, 26, widest=_WORD) for course in chart.courses]
     ticks = [*([chart.start] if chart.start else []), *chart.ticks]
     left = _left_margin(chart, names)
+    apart, pad = _spacing(chart)
     right = max(
-        _RIGHT, _half(wrapped(ticks[-1].label, _NARROW, widest=_WORD)) - _PAD + 0.05
+        _RIGHT, _half(wrapped(ticks[-1].label, _NARROW, widest=_WORD)) - pad + 0.05
     )
-    span = WIDTH - left - right - 2 * _PAD
-    positions, scale, labels = _axis(ticks, span, right + _PAD)
+    span = WIDTH - left - right - 2 * pad
+    positions, scale, labels = _axis(ticks, span, right + pad)
     under = 0.38 + 0.15 * max(label.count("\n") + 1 for label in labels)
     below = under + 0.2 + sum(_row_height(name) for name in names)
     legend = [course.name for course in chart.courses]
+    legend += [chart.observed_label] if chart.observed_label else []
     above = legend_height(legend) + 0.1
     height = _PANEL + below + above
     figure = canvas(height)
-    legend_above(figure, _legend_handles(chart.courses), legend)
+    legend_above(figure, _legend_handles(chart), legend)
     axes = figure.add_axes(
         (
             left / WIDTH,
@@ -73,14 +77,26 @@ def draw_courses(chart: CoursesChart) -> Figure:
     zero_line(axes)
     light_grid(axes, "y")
     for place, course in enumerate(chart.courses):
-        shift = (place - (len(chart.courses) - 1) / 2) * _DODGE * unit
+        shift = (place - (len(chart.courses) - 1) / 2) * apart * unit
         _draw_course(axes, course, chart, positions, shift)
-    axes.set_xlim(positions[0] - _PAD * unit, positions[-1] + _PAD * unit)
+        _draw_observed(axes, course, chart, positions, shift + _BESIDE * unit)
+    axes.set_xlim(positions[0] - pad * unit, positions[-1] + pad * unit)
     axes.set_xticks(positions, labels)
     axes.set_xlabel(f"{chart.x_label}{scale}")
     y_label(axes, chart.y_label)
+    if chart.percent:
+        axes.set_ylim(0, min(axes.get_ylim()[1], 100))
     _counts_below(figure, axes, chart, names, positions, below - under)
     return figure
+
+
+def _spacing(chart: CoursesChart) -> tuple[float, float]:
+    """Return inches between arms at a visit, and beyond the first and last visit."""
+    if not chart.observed_label:
+        return _DODGE, _PAD
+    apart = _DODGE + _BESIDE
+    widest = (len(chart.courses) - 1) / 2 * apart + _BESIDE
+    return apart, max(_PAD, widest + 0.08)
 
 
 def _half(label: str) -> float:
@@ -93,10 +109,10 @@ def _row_height(name: str) -> float:
     return 0.06 + 0.14 * (name.count("\n") + 1)
 
 
-def _legend_handles(courses: Sequence[Course]) -> list[object]:
+def _legend_handles(chart: CoursesChart) -> list[object]:
     from matplotlib.lines import Line2D
 
-    return [
+    handles: list[object] = [
         Line2D(
             [],
             [],
@@ -104,8 +120,36 @@ def _legend_handles(courses: Sequence[Course]) -> list[object]:
             marker=course.look.marker,
             linestyle=dash(course.look),
         )
-        for course in courses
+        for course in chart.courses
     ]
+    if chart.observed_label:
+        handles.append(Line2D([], [], linestyle="none", **_open(MUTED, "o")))
+    return handles
+
+
+def _open(colour: str, marker: str) -> dict[str, Any]:
+    """Return the look of a marker without filling."""
+    return {
+        "marker": marker,
+        "markerfacecolor": "white",
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.0,
+        "markersize": 4.5,
+    }
+
+
+def _draw_observed(
+    axes: Axes,
+    course: Course,
+    chart: CoursesChart,
+    positions: list[float],
+    shift: float,
+) -> None:
+    skip = 1 if chart.start else 0
+    x = [positions[e.place + skip] + shift for e in course.observed]
+    y = [e.value for e in course.observed]
+    look = _open(course.look.colour, course.look.marker)
+    axes.plot(x, y, linestyle="none", zorder=5, clip_on=False, **look)
 
 
 def _left_margin(chart: CoursesChart, names: list[str]) -> float:

@@ -9,6 +9,7 @@ from outcomes.displays.charts import (
     Chart,
     CloudsChart,
     CoursesChart,
+    EffectsChart,
     ForestChart,
     HeatChart,
     ResidualsChart,
@@ -16,6 +17,7 @@ from outcomes.displays.charts import (
 )
 from outcomes.displays.drawing.clouds import draw_clouds
 from outcomes.displays.drawing.courses import draw_courses
+from outcomes.displays.drawing.effects import draw_effects
 from outcomes.displays.drawing.forest import draw_forest
 from outcomes.displays.drawing.heat import draw_heat
 from outcomes.displays.drawing.quantiles import draw_residuals
@@ -59,6 +61,8 @@ def drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
             return draw_heat(chart)
         case ForestChart():
             return draw_forest(chart)
+        case EffectsChart():
+            return draw_effects(chart)
         case None:
             return _no_figure(failures)
 

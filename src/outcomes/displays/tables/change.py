@@ -35,6 +35,7 @@ from outcomes.displays.numbers import (
     with_brackets,
     words,
 )
+from outcomes.displays.tables.model_rows import joint_row, random_rows, size_row
 from outcomes.displays.words import (
     covariance_words,
     endpoint_of,
@@ -221,7 +222,9 @@ def _tests(context: Context, kind: str) -> RowGroup:
     term = f"type-{kind}-test"
     # Main effects first, as the formula has them.
     names = sorted(context.results.levels(term), key=lambda name: name.count(":"))
-    rows = [_test(context, _term_label(context, name), term, name) for name in names]
+    rows = [
+        joint_row(context, _term_label(context, name), term, name) for name in names
+    ]
     header = f"Tests of fixed effects, type {'I' * int(kind)}"
     return RowGroup(kept(rows), text(header))
 
@@ -244,23 +247,6 @@ def _constrained(context: Context) -> bool:
     return isinstance(analysis, Change) and analysis.model.constrained
 
 
-def _test(context: Context, label: str, term: str, level: str = "") -> Row:
-    def get(statistic: str) -> Result | None:
-        return context.results.get(term, statistic, level=level)
-
-    cell = joined(
-        "F(",
-        number(get("num_df"), 0),
-        ", ",
-        number(get("den_df"), DF),
-        ") = ",
-        number(get("f"), RATIO),
-        ", p = ",
-        p_value(get("p_value")),
-    )
-    return Row(text(label), (_without_equals(cell),), 1, wide=True)
-
-
 def _model(context: Context) -> tuple[Row, ...]:
     get = context.results.get
 
@@ -269,42 +255,32 @@ def _model(context: Context) -> tuple[Row, ...]:
     if covariance is not None and covariance.text:
         name = covariance_words(covariance.text)
         used = Cell((Part(name, covariance.result_id),))
-    sizes = joined(
-        number(get("fit", "n_subjects"), COUNT),
-        " subjects, ",
-        number(get("fit", "n_records"), COUNT),
-        " records",
-    )
+    rows = [
+        joint_row(context, "Arm by visit", "arm-by-visit"),
+        joint_row(context, "Arm, all visits jointly", "arm-at-all-visits"),
+        size_row(context),
+        Row(text("Covariance"), (used,), 1, wide=True),
+        *random_rows(context),
+        _likelihood(context),
+    ]
+    return kept(rows)
+
+
+def _likelihood(context: Context) -> Row:
+    """Return minus twice the log likelihood, and criteria where the ARD has them."""
+    get = context.results.get
+    deviance = number(get("fit", "minus_2_loglik"), LIKELIHOOD)
+    if get("fit", "aic") is None:
+        return Row(text("\u22122 log likelihood"), (deviance,), 1, wide=True)
     criteria = joined(
-        number(get("fit", "minus_2_loglik"), LIKELIHOOD),
+        deviance,
         ", ",
         number(get("fit", "aic"), LIKELIHOOD),
         ", ",
         number(get("fit", "bic"), LIKELIHOOD),
     )
-    rows = [
-        _test(context, "Arm by visit", "arm-by-visit"),
-        _test(context, "Arm, all visits jointly", "arm-at-all-visits"),
-        Row(text("Analysed"), (sizes,), 1, wide=True),
-        Row(text("Covariance"), (used,), 1, wide=True),
-        Row(text("\u22122 log likelihood, AIC, BIC"), (criteria,), 1, wide=True),
-    ]
-    return kept(rows)
-
-
-def _without_equals(cell: Cell) -> Cell:
-    """Write 'p < 0.001', not 'p = <0.001'."""
-    last = cell.parts[-1]
-    if not last.text.startswith(("<", ">")):
-        return cell
-    sign = last.text[0]
-    before = cell.parts[-2]
-    parts = (
-        *cell.parts[:-2],
-        Part(before.text.replace("= ", f"{sign} ")),
-        Part(last.text[1:], last.result_id),
-    )
-    return Cell(parts)
+    label = "\u22122 log likelihood, AIC, BIC"
+    return Row(text(label), (criteria,), 1, wide=True)
 
 
 def _notes(context: Context) -> list[str]:
@@ -339,6 +315,11 @@ def _notes(context: Context) -> list[str]:
     if model:
         notes.append(
             f"Least-squares (LS) means: {model.rstrip('.')}. {ls_means_words(analysis)}"
+        )
+    if context.results.having("random-sd"):
+        notes.append(
+            "SDs are those of random effects, with profile likelihood limits; records"
+            " of a subject are correlated through its effect, alike at all visits."
         )
     ladder = context.results.levels("ladder")
     if len(ladder) > 1:

@@ -21,6 +21,7 @@ from outcomes.study.displays import (
     reduction_words,
     score_label,
     status_words,
+    sustained_words,
     threshold_words,
 )
 from outcomes.study.spec import (
@@ -30,6 +31,7 @@ from outcomes.study.spec import (
     ResponseEndpoint,
     StatusEndpoint,
     Study,
+    SustainedEndpoint,
     ThresholdEndpoint,
 )
 
@@ -55,7 +57,7 @@ def build(context: Context) -> Table:
     else:
         groups = [
             _group(context, endpoint, visit)
-            for endpoint in getattr(context.analysis, "endpoints", [])
+            for endpoint in _endpoints(context)
             for visit in context.later_visits
         ]
         grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
@@ -164,7 +166,7 @@ def _notes(context: Context) -> list[str]:
     notes = []
     if isinstance(analysis, Responders):
         for id in analysis.endpoints:
-            rule = _rule(context.spec, id)
+            rule = rule_of(context.spec, id)
             if rule:
                 notes.append(f"{endpoint_label(context.spec, id)}: {rule}.")
     notes.append(
@@ -172,6 +174,12 @@ def _notes(context: Context) -> list[str]:
         " not having reached the endpoint. Observed cases: N is the subjects with a"
         " value."
     )
+    endpoints = [context.spec.endpoints[id] for id in _endpoints(context)]
+    if any(isinstance(endpoint, SustainedEndpoint) for endpoint in endpoints):
+        notes.append(
+            "Observed cases of a sustained endpoint are the subjects in whom no missed"
+            " visit counted as no."
+        )
     notes += _methods(context)
     notes.append(_disagreement(context))
     control = context.spec.control
@@ -182,6 +190,10 @@ def _notes(context: Context) -> list[str]:
         )
     notes.append("CI, confidence interval.")
     return notes
+
+
+def _endpoints(context: Context) -> list[str]:
+    return list(getattr(context.analysis, "endpoints", []))
 
 
 def _disagreement(context: Context) -> str:
@@ -207,7 +219,7 @@ def _methods(context: Context) -> list[str]:
     shared: set[str] = set()
     for method, name in _METHODS:
         by_endpoint: dict[tuple[str, ...], list[str]] = {}
-        for endpoint in getattr(context.analysis, "endpoints", []):
+        for endpoint in _endpoints(context):
             common = _common(context, method, endpoint)
             shared.update(common)
             if common:
@@ -241,7 +253,7 @@ def _common(context: Context, method: str, endpoint: str) -> tuple[str, ...]:
     )
 
 
-def _rule(spec: Study, id: str) -> str:
+def rule_of(spec: Study, id: str) -> str:
     """Say when a yes/no endpoint is reached."""
     endpoint = spec.endpoints[id]
     match endpoint:
@@ -254,5 +266,7 @@ def _rule(spec: Study, id: str) -> str:
         case AllOfEndpoint():
             parts = " and ".join(endpoint_label(spec, part) for part in endpoint.of)
             return f"all of {parts}"
+        case SustainedEndpoint():
+            return sustained_words(spec, endpoint)
         case ChangeEndpoint():
             return ""

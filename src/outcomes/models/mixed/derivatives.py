@@ -148,8 +148,10 @@ def multiply(at: Evaluation, moments: Moments) -> Products:
                 form, trace = _outer_pair(outer[j], outer[k], R, S)
             else:
                 one, other = (j, k) if second is None else (k, j)
-                form = sum(EVZ[one][:, i] @ R[l] for i, l in outer[other])
-                trace = sum(float(np.sum(GVZ[one][i, l])) for i, l in outer[other])
+                form, trace = np.zeros((a, a)), 0.0
+                for left, right in outer[other]:
+                    form = form + EVZ[one][:, left] @ R[right]
+                    trace += float(np.sum(GVZ[one][left, right]))
                 if one != j:
                     form = form.T
             out.forms[j, k], out.forms[k, j] = form, form.T
@@ -220,9 +222,7 @@ def with_residual(
     return out
 
 
-def differentiate(
-    products: Products, at: Evaluation, *, reml: bool
-) -> Derivatives:
+def differentiate(products: Products, at: Evaluation, *, reml: bool) -> Derivatives:
     """Turn products into derivatives of the deviance at fixed sigma."""
     p = len(at.beta)
     r = np.append(-at.beta, 1.0)

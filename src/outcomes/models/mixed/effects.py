@@ -91,7 +91,7 @@ def columns_needed(requests: Sequence[Request]) -> tuple[str, ...]:
 
 
 def without_members(data: pd.DataFrame, requests: Sequence[Request]) -> BoolArray:
-    """Records that name no member of a multiple membership; shape (n,)."""
+    """Find records that name no member of a multiple membership; shape (n,)."""
     lost = np.zeros(len(data), dtype=bool)
     for request in requests:
         if request.multiple:
@@ -212,8 +212,8 @@ def _effects(
             frame[name] = read_numbers(rows[name], name)
     factors = {
         name: tuple(frame[name].cat.categories)
-        for name in frame
-        if is_factor(frame[name], str(name))
+        for name in request.terms.variables
+        if is_factor(frame[name], name)
     }
     if frame.empty and not len(frame.columns):
         frame["records"] = 1.0

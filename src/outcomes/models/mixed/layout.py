@@ -129,9 +129,7 @@ def lay_out(terms: Sequence[Term]) -> Layout:
 
 
 def _same_groups(term: Term, group: IntArray, n_groups: int) -> bool:
-    return (
-        term.single and term.q == n_groups and np.array_equal(term.member[0], group)
-    )
+    return term.single and term.q == n_groups and np.array_equal(term.member[0], group)
 
 
 def spread(term: Term) -> object:

@@ -235,8 +235,9 @@ def _with_members(
     names = ", ".join(r.grouping for r in requests if r.multiple)
     if missing == "error":
         raise ModelError(
-            f"{int(lost.sum())} rows with an outcome name no member of {names}. Complete"
-            " them, or give missing='exclude' to leave them out and have them counted."
+            f"{int(lost.sum())} rows with an outcome name no member of {names}."
+            " Complete them, or give missing='exclude' to leave them out and have them"
+            " counted."
         )
     return data.loc[~lost], {f"no member of {names}": int(lost.sum())}
 

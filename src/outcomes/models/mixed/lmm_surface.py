@@ -52,9 +52,9 @@ class LmmSurface:
         return self.layout.terms
 
     def deviance(
-        self, phi: FloatArray
+        self, phi: FloatArray, *, fresh: bool = False
     ) -> tuple[float, FloatArray, FloatArray] | None:
-        """Value, gradient and Hessian."""
+        """Value, gradient and Hessian, which is always fresh."""
         theta, log_sigma2 = phi[:-1], float(phi[-1])
         at = evaluate(theta, self.moments, reml=self.reml)
         if at is None or not abs(log_sigma2) < 300.0:
@@ -109,6 +109,4 @@ class LmmSurface:
 @surface.register
 def _(fit: LmmFit) -> Surface:
     start = np.append(fit.optimum.theta, np.log(fit.optimum.at.sigma2))
-    return LmmSurface(
-        fit.moments, fit.method == "reml", start, fit.optimum.at.deviance
-    )
+    return LmmSurface(fit.moments, fit.method == "reml", start, fit.optimum.at.deviance)

@@ -96,9 +96,11 @@ def gather(layout: Layout, Q: FloatArray, rest: FloatArray) -> Moments:
     total[:q, q:] = Z2.T @ fixed
     total[q:, :q] = total[:q, q:].T
     total[q:, q:] = fixed.T @ fixed
-    A = np.stack(
-        [blocks.T @ Z1[:, c] for c in range(C)], axis=-1
-    ).reshape(G, C, C) if C else np.zeros((0, 0, 0))
+    A = (
+        np.stack([blocks.T @ Z1[:, c] for c in range(C)], axis=-1).reshape(G, C, C)
+        if C
+        else np.zeros((0, 0, 0))
+    )
     return Moments(layout, A, W.reshape(G, C, q + p + 1), total, n, p, scale)
 
 

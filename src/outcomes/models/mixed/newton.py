@@ -79,7 +79,7 @@ def delta_of(theta: FloatArray, layout: Layout) -> FloatArray:
 
 
 def delta_jacobian(theta: FloatArray, layout: Layout) -> FloatArray:
-    """Derivatives of `delta_of`; shape (m, m)."""
+    """Differentiate `delta_of`; shape (m, m)."""
     out = np.zeros((layout.n_theta, layout.n_theta))
     for slot in layout.slots:
         c = layout.terms[slot.term].c
@@ -233,7 +233,9 @@ def _search(
 
 def _near_edge(found: Optimum, layout: Layout) -> bool:
     return any(
-        np.abs(np.diagonal(factor_of(slot, layout.terms[slot.term].c, found.theta))).min()
+        np.abs(
+            np.diagonal(factor_of(slot, layout.terms[slot.term].c, found.theta))
+        ).min()
         < AT_ZERO
         for slot in layout.slots
     )

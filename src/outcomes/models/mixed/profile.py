@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from outcomes.models.options import FloatArray
 # Relative step of differences of a quantity, a smooth function of few parameters.
 STEP = 1e-5
 MAX_ITERATIONS = 60
+# Steps after which the Hessian is computed anew.
+PATIENCE = 6
 # Of the Lagrangian's gradient, in units of the deviance for one scaled parameter.
 GRADIENT_GOAL = 1e-7
 VALUE_GOAL = 1e-10
@@ -26,10 +29,18 @@ LIMIT_GOAL = 1e-9
 FARTHEST = 12.0
 
 Quantity = Callable[[FloatArray], float]
-Deviance = Callable[
-    [FloatArray], tuple[float, FloatArray, FloatArray] | None
-]
-"""Value, gradient and (approximate) Hessian at parameters, None where there is none."""
+
+
+class Deviance(Protocol):
+    """What is minimised."""
+
+    def __call__(
+        self, phi: FloatArray, *, fresh: bool = False
+    ) -> tuple[float, FloatArray, FloatArray] | None:
+        """Value, gradient and Hessian, None where there are none.
+
+        The Hessian may be that of parameters nearby unless a fresh one is asked for.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,11 @@ def hold(
 ) -> Constrained | None:
     """Minimise the deviance with ``h(phi) = value``; None where that fails."""
     phi = start.copy()
-    here = deviance(phi)
-    if here is None:
-        return None
-    weight = 0.0
-    for _ in range(MAX_ITERATIONS):
+    for iteration in range(MAX_ITERATIONS):
+        if iteration % PATIENCE == 0:
+            here = deviance(phi, fresh=True)
+        if here is None:
+            return None
         D, g, H = here
         a, bend = slope_and_bend(h, phi)
         gap = h(phi) - value
@@ -164,8 +175,14 @@ def limit(
 
     origin = h(start)
     last = [start]
+    known: dict[float, float] = {}
+    here = deviance(start)
+    if here is not None and here[0] <= best:
+        known[origin] = -float(np.sqrt(rise))
 
     def excess(value: float) -> float:
+        if value in known:
+            return known[value]
         guess = scaled(last[0], value) if scaled is not None else last[0]
         found = hold(deviance, h, value, guess)
         if found is None:
@@ -176,7 +193,8 @@ def limit(
             raise ArithmeticError
         last[0] = found.phi
         # The signed root is nearly linear in the quantity, so few steps are needed.
-        return float(np.sqrt(max(found.deviance - best, 0.0)) - np.sqrt(rise))
+        known[value] = float(np.sqrt(max(found.deviance - best, 0.0)) - np.sqrt(rise))
+        return known[value]
 
     try:
         near, far, jump = origin, origin + side * width, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from outcomes.models.options import (
     MixedDfMethod,
     MixedPreset,
 )
+from outcomes.models.tables import summary_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +158,28 @@ class LmmFit:
 
         names = list(self.estimated_terms)
         return pd.DataFrame(self.cov_inference, index=names, columns=names)
+
+
+@summary_row.register
+def _(fit: LmmFit) -> dict[str, Any]:
+    deviance = -2.0 * fit.loglik
+    k = len(fit.beta) + len(fit.optimum.theta) + 1  # as lme4, under REML too
+    return {
+        "loglik": fit.loglik,
+        "deviance": deviance,
+        "aic": deviance + 2.0 * k,
+        "bic": deviance + k * np.log(fit.n_records),
+        "n_subjects": fit.n_subjects,
+        "n_records": fit.n_records,
+        "n_excluded": fit.n_excluded,
+        "n_parameters": k,
+        "rank": len(fit.beta),
+        "converged": fit.convergence.converged,
+        "boundary": "; ".join(fit.boundary),
+        "method": fit.method,
+        "df": fit.df_method,
+        "vcov": "kenward-roger" if fit.df_method == "kenward-roger" else "model",
+    }
 
 
 def covariance_frames(

@@ -79,7 +79,7 @@ _FLAT = (
 def _free(
     optimum: Optimum, moments: Moments, *, reml: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Derivatives and covariance in theta and the logarithm of sigma^2."""
+    """Find derivatives and covariance in theta and the logarithm of sigma^2."""
     at, p = optimum.at, moments.p
     n = moments.n - p if reml else moments.n
     J = delta_jacobian(optimum.theta, moments.layout)
@@ -113,7 +113,7 @@ def invert(information: FloatArray) -> FloatArray:
 def _kenward_roger(
     optimum: Optimum, moments: Moments, *, observed: bool
 ) -> SmallSample:
-    """Adjusted covariance, equation (14) with variances and covariances linear in V."""
+    """Adjust as in equation (14), where V is linear in its parameters."""
     at, p = optimum.at, moments.p
     products = _natural(optimum, moments)
     now = differentiate(products, at, reml=True)

@@ -45,9 +45,9 @@ class Surface(Protocol):
         """Deviance at the minimum."""
 
     def deviance(
-        self, phi: FloatArray
+        self, phi: FloatArray, *, fresh: bool = False
     ) -> tuple[float, FloatArray, FloatArray] | None:
-        """Value, gradient and (approximate) Hessian."""
+        """Value, gradient and Hessian, as `profile.Deviance`."""
 
     def parts(self, phi: FloatArray) -> Parts:
         """Covariance of each term and the residual variance."""
@@ -206,7 +206,8 @@ def icc(
     frame = pd.DataFrame(
         rows, columns=["grouping", "estimate", "conf_low", "conf_high"]
     )
-    return frame.assign(scale=getattr(fit, "variance_scale", "observed"))
+    latent = not hasattr(over, "sigma_is_free")
+    return frame.assign(scale="latent" if latent else "observed")
 
 
 def component_tests(fit: Any) -> pd.DataFrame:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from outcomes.models import satterthwaite, scaled_f
 from outcomes.models.inference import (
     JointTest,
     RowInference,
     evaluate_jointly,
     evaluate_rows,
 )
-from outcomes.models import satterthwaite, scaled_f
 from outcomes.models.mmrm import between_within
 from outcomes.models.mmrm.results import MmrmFit
 from outcomes.models.options import FloatArray

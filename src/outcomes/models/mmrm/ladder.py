@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from outcomes.errors import ModelError
+from outcomes.models.convergence import LadderStep
 from outcomes.models.design import Design
 from outcomes.models.mmrm.covariance import STRUCTURES
 from outcomes.models.mmrm.likelihood import Problem
 from outcomes.models.mmrm.optimise import Optimum, maximise
 from outcomes.models.mmrm.prepare import Prepared, check_structure, pose, prepare
 from outcomes.models.mmrm.records import Records
-from outcomes.models.convergence import LadderStep
 
 # Subjects with some pair of visits, below which several maxima are looked for.
 FEW_PAIRS = 10

@@ -14,9 +14,11 @@ from outcomes.models.mmrm.likelihood import Problem
 from outcomes.models.mmrm.records import Records
 from outcomes.models.mmrm.sandwich import Sandwich
 from outcomes.models.options import BoolArray, DfMethod, FloatArray, Method, VcovMethod
+from outcomes.models.tables import summary_row
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 @dataclass(frozen=True, slots=True)
 class MmrmFit:
@@ -168,3 +170,28 @@ class MmrmFit:
 
         names = list(self.estimated_terms)
         return pd.DataFrame(self.cov_inference, index=names, columns=names)
+
+
+@summary_row.register
+def _(fit: MmrmFit) -> dict[str, Any]:
+    deviance = -2.0 * fit.loglik
+    k = len(fit.theta)
+    rank = len(fit.beta)
+    spare = max(fit.n_records - rank, k + 2) - k - 1  # under ML too, as R mmrm
+    return {
+        "loglik": fit.loglik,
+        "deviance": deviance,
+        "aic": deviance + 2.0 * k,
+        "aicc": deviance + 2.0 * k * (1.0 + (k + 1.0) / spare),
+        "bic": deviance + k * np.log(fit.n_subjects),
+        "n_subjects": fit.n_subjects,
+        "n_records": fit.n_records,
+        "n_excluded": fit.n_excluded,
+        "n_parameters": k,
+        "rank": rank,
+        "converged": fit.convergence.converged,
+        "covariance": fit.structure,
+        "method": fit.method,
+        "df": fit.df_method,
+        "vcov": fit.vcov_method,
+    }

@@ -1,0 +1,65 @@
+"""Profile likelihood intervals of the coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from outcomes.errors import ModelError, one_of
+from outcomes.models.inference import check_conf_level
+from outcomes.models.mixed.glmm.results import GlmmFit
+from outcomes.models.mixed.profile import hold, limit
+from outcomes.models.mixed.variance import surface
+from outcomes.models.options import FloatArray
+from outcomes.models.profiles import profile_intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@profile_intervals.register(GlmmFit)
+def _(
+    fit: GlmmFit, terms: Sequence[str] | None = None, conf_level: float = 0.95
+) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.special import chdtrc, chdtri
+
+    rise = float(chdtri(1, 1.0 - check_conf_level(conf_level)))
+    names = list(fit.estimated_terms)
+    wanted = names if terms is None else list(terms)
+    for name in wanted:
+        if name not in names:
+            raise ModelError(one_of(name, names, name="terms"))
+    over = surface(fit)
+    m = fit.prepared.problem.structure.n_theta
+    rows = []
+    for name in wanted:
+        j = names.index(name)
+        spread = float(np.sqrt(fit.cov_model[j, j]))
+        quantity = partial(_coefficient, fit.prepared.to_columns[j] / spread, m)
+        ends = [
+            spread
+            * limit(
+                over.deviance,
+                quantity,
+                start=over.start,
+                best=over.best,
+                rise=rise,
+                width=float(np.sqrt(rise)),
+                side=side,
+            )
+            for side in (-1, 1)
+        ]
+        none = hold(over.deviance, quantity, 0.0, over.start)
+        statistic = np.nan if none is None else max(none.deviance - over.best, 0.0)
+        rows.append((name, fit.beta[j], *ends, statistic, float(chdtrc(1, statistic))))
+    columns = ["term", "estimate", "conf_low", "conf_high", "statistic", "p_value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _coefficient(row: FloatArray, m: int, phi: FloatArray) -> float:
+    """One coefficient, in standard errors, of parameters with m elements before."""
+    return float(row @ phi[m : m + len(row)])

@@ -1,0 +1,108 @@
+"""Coefficients without a finite estimate, and the records that make them run off."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from outcomes.models.design import Design
+from outcomes.models.mixed.glmm.maximise import Optimum
+from outcomes.models.mixed.glmm.prepare import Prepared
+from outcomes.models.mixed.glmm.structure import lower
+from outcomes.models.options import FloatArray
+
+# Size of the linear predictor without random effects at which separation is looked for.
+SUSPICIOUS = 8.0
+# What no estimate that exists comes to: odds of one in a million millions.
+IMPOSSIBLE = 28.0
+# Standard deviation of the effects of the records, on the link scale, from which on
+# Laplace's approximation of a binary or ordered outcome is far off.
+WIDE = 6.0
+
+
+def tell_runaway(
+    optimum: Optimum,
+    prepared: Prepared,
+    design: Design,
+    values: FloatArray,
+    family: str,
+) -> str:
+    """Name the terms whose coefficients have no finite estimate.
+
+    Separation is a matter of the fixed effects and the outcome alone: a combination of
+    columns that tells successes from failures raises the likelihood without end
+    whatever the random effects are.
+
+    Parameters
+    ----------
+    optimum : Optimum
+        Where the search stopped.
+    prepared : Prepared
+        Its problem.
+    design : Design
+        Model matrix.
+    values : FloatArray, shape (n, 1 or 2)
+        Outcome and, of a binomial one, trials.
+    family : str
+        Name of the family.
+
+    Returns
+    -------
+    str
+        Empty where all is well.
+    """
+    problem = prepared.problem
+    beta = problem.split(optimum.phi)[1]
+    size = float(np.max(np.abs(problem.X @ beta), initial=0.0))
+    if size < SUSPICIOUS and not optimum.message:
+        return ""
+    if family == "binomial":
+        from outcomes.models.logistic.cells import describe_separation
+        from outcomes.models.logistic.separation import find_separation
+
+        y, trials = values.T
+        found = find_separation(design.X, y, trials, design.columns)
+        if found:
+            return (
+                f"{describe_separation(found, design)}. Take the terms out or join"
+                " levels; fit_logistic(penalty='firth') estimates them without random"
+                " effects"
+            )
+    if size > IMPOSSIBLE:
+        return (
+            f"the linear predictor reaches {size:.0f} without random effects: some"
+            " cells have one outcome only, and coefficients run off"
+        )
+    return ""
+
+
+def doubt_laplace(optimum: Optimum, prepared: Prepared, family: str) -> list[str]:
+    """Name the random effects too wide for Laplace's approximation.
+
+    Parameters
+    ----------
+    optimum : Optimum
+        Where the search stopped.
+    prepared : Prepared
+        Its problem.
+    family : str
+        Name of the family.
+
+    Returns
+    -------
+    list of str
+        Empty with quadrature, for counts, and where all is well.
+    """
+    problem = prepared.problem
+    if problem.n_quad > 1 or family not in ("binomial", "cumulative"):
+        return []
+    theta = problem.split(optimum.phi)[0]
+    found = []
+    for term in problem.structure.terms:
+        spread = float(np.max(np.linalg.norm(lower(theta[term.theta], term.c), axis=1)))
+        if spread > WIDE:
+            found.append(
+                f"random effects have a standard deviation of {spread:.1f} on the link"
+                " scale, where Laplace's approximation is far off: are there enough"
+                " records of each level for these effects?"
+            )
+    return found

@@ -1,0 +1,140 @@
+"""The deviance of a generalised linear mixed model over all its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from outcomes.models.mixed.blups import Predicted, predicted_effects
+from outcomes.models.mixed.effects import Term
+from outcomes.models.mixed.glmm.objective import evaluate
+from outcomes.models.mixed.glmm.optimise import State, descend, hessian
+from outcomes.models.mixed.glmm.results import GlmmFit
+from outcomes.models.mixed.glmm.structure import lower
+from outcomes.models.mixed.variance import Parts, Surface, surface
+from outcomes.models.options import BoolArray, FloatArray
+
+# Variance of the latent variable behind a threshold; a count has none.
+LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0}
+SMALLEST = 1e-10
+
+
+@dataclass(slots=True)
+class GlmmSurface:
+    """Parameters are those of the optimiser: theta, beta, psi.
+
+    Attributes
+    ----------
+    fit : GlmmFit
+        The fit.
+    start : FloatArray, shape (k,)
+        Parameters at the minimum.
+    best : float
+        Deviance there.
+    near : State
+        Last state evaluated, where the next search for modes starts.
+    curved : State
+        Where the curvature was computed last.
+    curvature : FloatArray, shape (k, k)
+        The Hessian there.
+    """
+
+    fit: GlmmFit
+    start: FloatArray
+    best: float
+    near: State
+    curved: State
+    curvature: FloatArray
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Random effects."""
+        return self.fit.terms_random
+
+    def deviance(
+        self, phi: FloatArray, *, fresh: bool = False
+    ) -> tuple[float, FloatArray, FloatArray] | None:
+        """Value, gradient and the Hessian of parameters nearby, or a fresh one."""
+        problem = self.fit.prepared.problem
+        at = evaluate(phi, problem, self.near.at.modes)
+        if at is None:
+            return None
+        self.near = replace(self.near, phi=phi, at=at)
+        if fresh and not np.array_equal(phi, self.curved.phi):
+            self._bend(phi)
+        return at.deviance, at.gradient, self.curvature
+
+    def _bend(self, phi: FloatArray) -> None:
+        """Compute the curvature at new parameters, if it can be had."""
+        inverse = _inverse(self.curvature)
+        state = replace(self.near, phi=phi, inverse=inverse)
+        found = hessian(state, self.fit.prepared.problem)
+        if found is not None and np.all(np.isfinite(found)):
+            self.curved, self.curvature = state, (found + found.T) / 2.0
+
+    def parts(self, phi: FloatArray) -> Parts:
+        """Covariance of each term and the residual variance on the latent scale."""
+        prepared = self.fit.prepared
+        found = []
+        for term, size in zip(
+            prepared.problem.structure.terms, prepared.scales, strict=True
+        ):
+            L = lower(phi[term.theta], term.c) / size[:, None]
+            found.append(L @ L.T)
+        counts = self.fit.family in ("poisson", "negative-binomial")
+        return found, 0.0 if counts else LATENT[self.fit.link]
+
+    def scale_effect(
+        self, phi: FloatArray, term: int, effect: int, sd: float
+    ) -> FloatArray:
+        """Parameters with one effect's standard deviation set."""
+        own = self.fit.prepared.problem.structure.terms[term]
+        L = lower(phi[own.theta], own.c)
+        wanted = sd * self.fit.prepared.scales[term][effect]
+        length = float(np.linalg.norm(L[effect]))
+        if length > 0.0:
+            L[effect] *= wanted / length
+        else:
+            L[effect, effect] = wanted
+        out = phi.copy()
+        out[own.theta] = L[np.tril_indices(own.c)]
+        return out
+
+    def without(self, free: BoolArray) -> float:
+        """Least deviance with some elements of the factors at zero."""
+        problem = self.fit.prepared.problem
+        phi = self.start.copy()
+        m = len(free)
+        phi[:m][~free] = 0.0
+        at = evaluate(phi, problem, problem.rest())
+        if at is None:
+            return np.nan
+        kept = np.append(free, np.ones(len(phi) - m, dtype=bool))
+        inverse = np.zeros_like(self.curvature)
+        inverse[np.ix_(kept, kept)] = _inverse(self.curvature[np.ix_(kept, kept)])
+        return descend(State(phi, at, inverse, 0), problem).at.deviance
+
+
+def _inverse(H: FloatArray) -> FloatArray:
+    """Inverse of a Hessian with its eigenvalues taken by their size."""
+    size = np.sqrt(np.maximum(np.abs(np.diagonal(H)), SMALLEST))
+    values, vectors = np.linalg.eigh(H / size[:, None] / size)
+    values = np.maximum(np.abs(values), SMALLEST)
+    return np.asarray((vectors / values) @ vectors.T / size[:, None] / size)
+
+
+@surface.register
+def _(fit: GlmmFit) -> Surface:
+    state = fit.optimum.state
+    k = len(state.phi)
+    held = np.diagonal(state.inverse) <= 0.0
+    curvature = np.eye(k)
+    free = np.flatnonzero(~held)
+    curvature[np.ix_(free, free)] = _inverse(state.inverse[np.ix_(free, free)])
+    return GlmmSurface(fit, state.phi, state.at.deviance, state, state, curvature)
+
+
+@predicted_effects.register
+def _(fit: GlmmFit, *, estimated: bool) -> Predicted:
+    return [(each.estimate, each.std_error) for each in fit.modes()]

@@ -1,0 +1,37 @@
+"""Whose baseline value ``BASE`` is, where an endpoint is yes/no."""
+
+from __future__ import annotations
+
+from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.spec import (
+    ChangeEndpoint,
+    ResponseEndpoint,
+    Study,
+    ThresholdEndpoint,
+)
+
+
+def base_score(spec: Study, endpoint: str, baseline: str | None) -> tuple[str, str]:
+    """Return instrument and score of the baseline value that goes with an endpoint.
+
+    Parameters
+    ----------
+    spec : Study
+        A study; ``endpoints`` is read.
+    endpoint : str
+        Id of the endpoint analysed.
+    baseline : str or None
+        Id of a change endpoint that the analysis names for it.
+
+    Returns
+    -------
+    tuple of str
+        ``("", "")`` where the endpoint is made of no score (a diagnosis, several
+        endpoints at once) and the analysis names none.
+    """
+    found = spec.endpoints.get(baseline or endpoint)
+    if isinstance(found, ChangeEndpoint | ResponseEndpoint | ThresholdEndpoint):
+        known = found.instrument in instrument_ids()
+        if known and found.score in instrument(found.instrument).scores:
+            return found.instrument, found.score
+    return "", ""
