@@ -87,9 +87,7 @@ def make(spec: dict[str, Any], data: pd.DataFrame, points: int | None) -> Scalar
     )  # fmt: skip
 
 
-def density(
-    m: Scalar, eta: Array, extra: Array, *, rows: Array | None = None
-) -> tuple[Array, Array, list[Array]]:
+def density(m: Scalar, eta: Array, extra: Array) -> tuple[Array, Array, list[Array]]:
     """Log density of each row, its slope in eta, its slopes in the extra parameters."""
     y, n = m.y[:, None], m.trials[:, None]
     choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
@@ -147,6 +145,19 @@ def exact(m: Scalar, t: Array) -> tuple[float, Array]:
     ]
     step = GRID[1] - GRID[0]
     return float(np.sum(total) + len(total) * np.log(step)), np.array(gradient)
+
+
+def scores(m: Scalar, t: Array) -> Array:
+    """Gradient of each subject's log likelihood; shape (subjects, parameters)."""
+    value, slope, slopes = density(m, m.eta(t, GRID), t[m.p + 1 :])
+    joint = m.by_subject(value) + stats.norm.logpdf(GRID)
+    share = np.exp(joint - logsumexp(joint, axis=1)[:, None])[m.codes]
+    rows = [
+        m.X * np.sum(share * slope, axis=1)[:, None],
+        np.exp(t[m.p]) * np.sum(share * slope * GRID, axis=1)[:, None],
+        *(np.sum(share * s, axis=1)[:, None] for s in slopes),
+    ]
+    return m.by_subject(np.hstack(rows))
 
 
 def mode_of(m: Scalar, t: Array) -> tuple[Array, Array]:

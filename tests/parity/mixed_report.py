@@ -29,26 +29,27 @@ MANY = 101
 
 HEAD = """# Parity of `fit_lmm` and `fit_glmm`
 
-Every number below is computed by `tests/parity/mixed_report.py`, which also wrote this
-page:
+Every number below is computed by `tests/parity/mixed_report.py`, which also wrote
+this page:
 
     python tests/parity/mixed_report.py
 
-The same comparisons, with their tolerances, are tests: `tests/parity/test_lmm_parity.py`
-and `test_glmm_parity.py`. Where numbers differ by definition, or the other program is
+The same comparisons, with their tolerances, are tests in `tests/parity`:
+`test_lmm_parity.py` and `test_glmm_parity.py`. Where numbers differ by definition, or the other program is
 off, see [differences.md](differences.md), 14 to 20.
 
 *Digits* is the number of significant digits that agree, at most {most}. Elements of a
-matrix and coefficients near zero are judged against a thousandth of the largest of their
-group.
+matrix and coefficients near zero are judged against a thousandth of the largest of
+their group.
 
-R 4.2.2: lme4 1.1-31, lmerTest 3.1-3, pbkrtest 0.5.2, emmeans 1.8.4, glmmTMB 1.1.5 (TMB
-1.9.2), ordinal 2022.11-16, all fits driven on by Newton steps from where the program
-stopped (`tests/parity/scripts/mixed_lmm.R`, `mixed_glmm.R`). *By definition*: the
-likelihood from the whole covariance matrix of the outcome, or the integral over a random
-intercept by the trapezoid rule, with no code in common with the fits
-(`tests/parity/mixed_dense.py`, `mixed_quadrature.py`). Cases of the second and third
-kind are on a synthetic trial, `tests/parity/reference/mixed_trial.csv`.
+R 4.2.2: lme4 1.1-31, lmerTest 3.1-3, pbkrtest 0.5.2, emmeans 1.8.4, glmmTMB 1.1.5
+(TMB 1.9.2), ordinal 2022.11-16, all fits driven on by Newton steps from where the
+program stopped (`tests/parity/scripts/mixed_lmm.R`, `mixed_glmm.R`). *By definition*:
+the likelihood from the whole covariance matrix of the outcome, or the integral over a
+random intercept by the trapezoid rule, with no code in common with the fits
+(`tests/parity/mixed_dense.py`, `mixed_quadrature.py`). Cases whose names start with
+neither a data set of R, a trial of the shared references nor a real trial are on the
+synthetic `tests/parity/reference/mixed_trial.csv`.
 """
 
 KINDS = {

@@ -12,6 +12,7 @@ from outcomes import models
 from outcomes.models import tidy
 from parity import mixed_cases as cases
 from parity import mixed_compare as compare
+from parity import mixed_quadrature as scalar
 from parity.mmrm_cases import order_of
 from parity.test_lmm_parity import assert_close
 
@@ -291,3 +292,16 @@ def test_ordinal_standard_errors_are_those_of_mixor() -> None:
     table = tidy(cases.glmm_fit("own", "imps79-ordinal", 21)).set_index("term")
     ours = table.loc[["TxDrug", "SqrtWeek", "TxDrug:SqrtWeek"], "std_error"]
     np.testing.assert_allclose(ours, [0.311, 0.120, 0.133], atol=6e-4)
+
+
+def test_standard_errors_of_mixor_are_from_outer_products() -> None:
+    """Scores of subjects, by definition, at our maximum; no second derivatives."""
+    spec = cases.own("glmm", "imps79-ordinal")["spec"]
+    m = scalar.make(spec, cases.data_of("imps79").assign(days=1), None)
+    fit = cases.glmm_fit("own", "imps79-ordinal", MANY)
+    spread = fit.random_covariance["id"].iloc[0, 0]
+    t = np.array([*fit.beta, 0.5 * np.log(spread), *fit.thresholds.values()])
+    scores = scalar.scores(m, t)
+    np.testing.assert_allclose(scores.sum(axis=0), 0.0, atol=1e-4)
+    errors = np.sqrt(np.diag(np.linalg.inv(scores.T @ scores)))
+    np.testing.assert_allclose(errors[: m.p], [0.311, 0.120, 0.133], atol=6e-4)

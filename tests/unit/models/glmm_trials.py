@@ -141,7 +141,7 @@ def laplace_loglik(fit: GlmmFit) -> float:
         first, second = derivatives(known + A @ u)
         M = A.T @ (A * -second[:, None]) + np.eye(len(u))
         step = np.linalg.solve(M, A.T @ first - u)
-        u += min(1.0, 2.0 / np.max(np.abs(step))) * step
+        u += step * 2.0 / max(2.0, np.max(np.abs(step)))
     eta = known + A @ u
     M = A.T @ (A * -derivatives(eta)[1][:, None]) + np.eye(len(u))
     log_det = np.linalg.slogdet(M)[1]

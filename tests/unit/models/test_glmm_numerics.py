@@ -7,15 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from outcomes.models.mixed.glmm.fit import fit_glmm
 from outcomes.models.mixed.glmm.objective import evaluate
 from outcomes.models.mixed.glmm.operator import Operator, invert_blocks
 from outcomes.models.mixed.glmm.quadrature import hermite_rule
 from unit.models.glmm_trials import (
     FAMILIES,
+    FORMULA,
     STRUCTURES,
     fit_kind,
     grid_loglik,
     laplace_loglik,
+    make_outcomes,
 )
 
 
@@ -110,6 +113,14 @@ def test_one_point_is_laplace(kind: str) -> None:
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_quadrature_is_the_integral(kind: str) -> None:
     fit = fit_kind(kind, n_quad=60)
+    assert fit.loglik == pytest.approx(grid_loglik(fit), abs=1e-8)
+
+
+def test_quadrature_over_a_slope_is_the_integral() -> None:
+    data = make_outcomes("logit", n=42)
+    options = {"random": {"id": "0 + t"}, "family": "binomial"}
+    fit = fit_glmm(FORMULA, data, n_quad=60, **options)
+    assert fit.theta[0] > 0.1
     assert fit.loglik == pytest.approx(grid_loglik(fit), abs=1e-8)
 
 
