@@ -35,8 +35,8 @@ this page:
     python tests/parity/mixed_report.py
 
 The same comparisons, with their tolerances, are tests in `tests/parity`:
-`test_lmm_parity.py` and `test_glmm_parity.py`. Where numbers differ by definition, or the other program is
-off, see [differences.md](differences.md), 14 to 20.
+`test_lmm_parity.py` and `test_glmm_parity.py`. Where numbers differ by definition, or
+the other program is off, see [differences.md](differences.md), 14 to 20.
 
 *Digits* is the number of significant digits that agree, at most {most}. Elements of a
 matrix and coefficients near zero are judged against a thousandth of the largest of
@@ -184,7 +184,7 @@ def _glmm_profiles() -> str:
             continue
         fit = cases.glmm_fit("own", name, MANY)
         block = cases.exact("glmm", name)["exact"]
-        frame = models.profile_coefficients(fit).set_index("term")
+        frame = models.profile_intervals(fit).set_index("term")
         order = compare.order_of(block["names"], fit)
         for k, at in enumerate(order):
             row = frame.loc[fit.estimated_terms[at]]

@@ -169,7 +169,7 @@ def test_quadrature_by_definition(name: str, points: int) -> None:
 def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
     fit = cases.glmm_fit("own", name, MANY)
     block = cases.exact("glmm", name)["exact"]
-    frame = models.profile_coefficients(fit).set_index("term")
+    frame = models.profile_intervals(fit).set_index("term")
     order = order_of(block["names"], fit)
     ours = frame.loc[[fit.estimated_terms[i] for i in order]]
     theirs = np.array([p["limits"] for p in block["profile"]])
@@ -183,8 +183,8 @@ def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
 
 
 def _risk(fit: Any, factor: str, at: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
-    risks = models.standardise(fit, factor, measure="risk", at=at).frame
-    difference = models.standardise(fit, factor, at=at).frame.iloc[0]
+    risks = models.g_computation(fit, factor, measure="risk", at=at).frame
+    difference = models.g_computation(fit, factor, at=at).frame.iloc[0]
     return risks, difference
 
 

@@ -179,7 +179,7 @@ def test_profile_intervals_of_coefficients_match_lme4(name: str) -> None:
     if name in SPLINES_FAIL:
         pytest.skip("the splines of lme4 fail: docs/validation/differences.md, 15")
     fit = cases.lmm_fit("own", name)
-    frame = models.profile_coefficients(fit).set_index("term")
+    frame = models.profile_intervals(fit).set_index("term")
     block = cases.own("lmm", name)["results"]["profile_ml"]
     labels = [p for p in block["parameter"] if "|" not in p and p != "sigma"]
     at = [block["parameter"].index(label) for label in labels]

@@ -213,7 +213,7 @@ def _marginal(
     ard: ArdRows,
 ) -> None:
     """Add population-averaged probabilities, differences and ratios."""
-    from outcomes.models.standardise import standardise
+    from outcomes.models.g_computation import standardise
 
     arm = data.people.arm_variable
     integrated = _INTEGRATED if hasattr(fit, "n_groups") else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from outcomes.models.comparisons import contrasts, joint_test
     from outcomes.models.estimates import Estimates
+    from outcomes.models.g_computation import Standardised, standardise
     from outcomes.models.gee.fit import fit_gee
     from outcomes.models.gee.results import GeeFit
     from outcomes.models.logistic.fit import fit_logistic
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from outcomes.models.mmrm.results import MmrmFit
     from outcomes.models.profiles import profile_intervals
     from outcomes.models.proportions import two_proportions, wilson
-    from outcomes.models.standardise import Standardised, standardise
     from outcomes.models.tables import glance, tidy
     from outcomes.models.term_tests import anova
 
@@ -42,7 +42,7 @@ _HOMES: Final = {
     "LmmFit": "mixed.results",
     "LogisticFit": "logistic.results",
     "MmrmFit": "mmrm.results",
-    "Standardised": "standardise",
+    "Standardised": "g_computation",
     "anova": "term_tests",
     "component_tests": "mixed.variance",
     "conditional_mean": "mmrm.prediction",
@@ -62,7 +62,7 @@ _HOMES: Final = {
     "profile_intervals": "profiles",
     "random_effects": "mixed.blups",
     "residuals": "mmrm.residuals",
-    "standardise": "standardise",
+    "standardise": "g_computation",
     "tidy": "tables",
     "two_proportions": "proportions",
     "variance_components": "mixed.variance",

@@ -50,6 +50,37 @@ def check_table(data: Any, levels: Any) -> None:
             raise ModelError(f"levels: give {name!r} a list of levels, not {order!r}.")
 
 
+def check_visit(
+    data: pd.DataFrame, visit: str, levels: Mapping[str, Sequence[Any]]
+) -> None:
+    """Refuse visits whose order is not known.
+
+    Raises
+    ------
+    ModelError
+        If the column is missing or is text without an order.
+    """
+    import pandas as pd
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if visit not in data.columns:
+        raise ModelError(
+            f"data has no column {visit!r} for visit; it has"
+            f" {', '.join(map(repr, map(str, data.columns)))}."
+        )
+    if list(data.columns).count(visit) > 1:
+        raise ModelError(f"data has more than one column {visit!r}.")
+    dtype = data[visit].dtype
+    ordered = isinstance(dtype, pd.CategoricalDtype) and bool(dtype.ordered)
+    numeric = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
+    if not (visit in levels or ordered or numeric):
+        raise ModelError(
+            f"visit: the order of {visit!r} is not known, and sorting text puts WEEK12"
+            f" before WEEK3. Give levels={{{visit!r}: [...]}} in order, or make it"
+            " numeric or an ordered Categorical."
+        )
+
+
 def check_names(formula: Formula, keys: Sequence[str], data: pd.DataFrame) -> None:
     """Refuse names that frames of results use, and values that cannot be told apart."""
     for name in (*formula.variables, *keys):

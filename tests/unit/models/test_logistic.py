@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import time
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from scipy.stats import norm
 
 from outcomes.errors import ModelError
 from outcomes.models import anova, contrasts, emmeans, joint_test, tidy
+from outcomes.models.logistic.climb import Task, evaluate, penalty_curvature
 from outcomes.models.logistic.fit import fit_logistic
 from outcomes.models.logistic.profile import profile_intervals, profile_test
 from outcomes.models.logistic.results import LogisticFit, summary_row
@@ -256,6 +259,68 @@ def test_intervals_and_tests_agree(penalty: Any) -> None:
         assert both.statistic == pytest.approx(expected, abs=1e-8)
 
 
+def tiny(seed: int) -> pd.DataFrame:
+    """Draw a data set with hardly more records than columns, separated as a rule."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(8, 20))
+    frame = pd.DataFrame(
+        {
+            "Y": rng.integers(0, 2, n),
+            "X": rng.normal(size=n),
+            "G": rng.choice(list("abc"), n),
+            "H": rng.choice(list("uv"), n),
+        }
+    )
+    frame.loc[:1, "Y"] = [0, 1]
+    return frame
+
+
+@pytest.mark.parametrize("penalty", [None, "firth"])
+@pytest.mark.parametrize("seed", range(6))
+def test_tiny_data_sets_have_profiles(seed: int, penalty: Any) -> None:
+    fit = fit_logistic("Y ~ G*H + X", tiny(seed), penalty=penalty)
+    rows = profile_intervals(fit)
+    assert rows.attrs["reason"] == ""
+    rows = rows.loc[~fit.aliased_mask]
+    assert rows.statistic.ge(0).all()
+    assert rows.p_value.between(0, 1).all()
+    assert (rows.conf_low < rows.conf_high).all()
+    if penalty:
+        assert fit.convergence.converged
+        assert np.max(np.abs(score(fit))) < 1e-6
+        assert np.isfinite(rows[["conf_low", "conf_high"]].to_numpy()).all()
+    else:
+        assert fit.convergence.converged == (not fit.separation)
+        # A side is open where, and only where, the coefficient can run off.
+        kept = ~fit.aliased_mask
+        assert np.isinf(rows.conf_high).tolist() == fit.separation.up[kept].tolist()
+        assert np.isinf(rows.conf_low).tolist() == fit.separation.down[kept].tolist()
+
+
+def test_the_curvature_of_the_penalty_is_the_derivative_of_its_gradient() -> None:
+    rng = np.random.default_rng(8)
+    Q = np.linalg.qr(rng.normal(size=(30, 4)))[0]
+    n = rng.integers(1, 4, 30).astype(float)
+    y = np.floor(rng.random(30) * (n + 1))
+    task = Task(Q, y, n, firth=True)
+    gamma = rng.normal(size=4) * 3
+    found = penalty_curvature(task, evaluate(task, gamma))
+    at = evaluate(task, gamma)
+    numeric = np.empty((4, 4))
+    for j, step in enumerate(np.eye(4) * 1e-6):
+        high, low = (evaluate(task, gamma + s * step).gradient for s in (1, -1))
+        numeric[j] = (high - low) / 2e-6
+    assert found - at.information == pytest.approx(numeric, abs=1e-8)
+
+
+def test_a_covariate_with_an_outlier_of_another_unit() -> None:
+    data = trial()
+    data.loc[3, "BASE"] = 1e6  # one record in milligrams among grams
+    fit = fit_logistic("Y ~ BASE", data)
+    assert fit.convergence.converged
+    assert np.isfinite(profile_intervals(fit).drop(columns="term").to_numpy()).all()
+
+
 def test_records_left_out_are_counted() -> None:
     data = trial()
     data["Y"] = data.Y.astype(float)
@@ -303,6 +368,13 @@ def test_the_rule_stands_alone() -> None:
     assert trials.tolist() == [1.0, 1.0]
     with pytest.raises(ModelError, match=r"first: row 12"):
         read_successes(np.array([0.0, 3.0]), rows=np.array([4, 11]))
+
+
+@pytest.mark.parametrize(("module", "examples"), [("rules", 1), ("separation", 3)])
+def test_examples_in_docstrings_are_right(module: str, examples: int) -> None:
+    result = doctest.testmod(import_module(f"outcomes.models.logistic.{module}"))
+    assert result.failed == 0
+    assert result.attempted == examples
 
 
 def test_options_are_checked() -> None:

@@ -165,7 +165,7 @@ def test_a_valid_study_may_have_all_of_them(study_file: Write) -> None:
                     "question": "clustering",
                     "endpoint": endpoint,
                     "population": "FAS",
-                    "model": {"random": both, "covariates": ["BASE*AVISIT"]},
+                    "model": {"random": {**both}, "covariates": ["BASE*AVISIT"]},
                 }
             )
 

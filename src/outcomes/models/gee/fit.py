@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.columns import check_table
+from outcomes.models.columns import check_table, check_visit
 from outcomes.models.design import Design, build_design
 from outcomes.models.estimable import find_aliased
 from outcomes.models.formula import parse_formula
@@ -29,7 +29,7 @@ from outcomes.models.gee.options import (
     Structure,
     settle_link,
 )
-from outcomes.models.gee.outcome import check_outcome, check_visit
+from outcomes.models.gee.outcome import check_outcome
 from outcomes.models.gee.results import Convergence, GeeFit
 from outcomes.models.gee.robust import make_covariances, make_pieces
 from outcomes.models.gee.run_off import find_run_off

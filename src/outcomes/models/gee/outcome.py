@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.options import FloatArray
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SHOWN: Final = 5
 LARGEST_COUNT: Final = 1e15
@@ -63,34 +59,3 @@ def _list(values: FloatArray) -> str:
     shown = [f"{v:g} ({n})" for v, n in zip(found, counts, strict=True)]
     more = f" and {len(shown) - SHOWN} other values" if len(shown) > SHOWN else ""
     return ", ".join(shown[:SHOWN]) + more
-
-
-def check_visit(
-    data: pd.DataFrame, visit: str, levels: Mapping[str, Sequence[Any]]
-) -> None:
-    """Refuse visits whose order is not known, as `fit_mmrm` does.
-
-    Raises
-    ------
-    ModelError
-        If the column is missing or is text without an order.
-    """
-    import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if visit not in data.columns:
-        raise ModelError(
-            f"data has no column {visit!r} for visit; it has"
-            f" {', '.join(map(repr, map(str, data.columns)))}."
-        )
-    if list(data.columns).count(visit) > 1:
-        raise ModelError(f"data has more than one column {visit!r}.")
-    dtype = data[visit].dtype
-    ordered = isinstance(dtype, pd.CategoricalDtype) and bool(dtype.ordered)
-    numeric = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
-    if not (visit in levels or ordered or numeric):
-        raise ModelError(
-            f"visit: the order of {visit!r} is not known, and sorting text puts WEEK12"
-            f" before WEEK3. Give levels={{{visit!r}: [...]}} in order, or make it"
-            " numeric or an ordered Categorical."
-        )

@@ -111,7 +111,7 @@ class Peak:
 
 
 def evaluate(task: Task, gamma: FloatArray) -> Point:
-    """Evaluate the objective and its derivatives, (1) to (4)."""
+    """Evaluate the objective and its derivatives, (1) to (4a)."""
     Q = task.Q
     eta = Q @ gamma
     part = contribute(task.link, eta, task.successes, task.trials)
@@ -190,7 +190,7 @@ def _step(task: Task, at: Point, free: int, curved: bool) -> FloatArray | None:
 
 
 def penalty_curvature(task: Task, at: Point) -> FloatArray:
-    """Second derivatives of the penalty for the logit, (5); shape (p, p)."""
+    """Second derivatives of the penalty for the logit, (4b); shape (p, p)."""
     Q = task.Q
     n, p = Q.shape
     weight = contribute(task.link, at.eta, task.successes, task.trials).weight

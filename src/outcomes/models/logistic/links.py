@@ -67,7 +67,9 @@ def contribute(
         return Contributions(loglik, successes * q - failures * p, trials * p * q)
     log_p, log_q = log_ndtr(eta), log_ndtr(-eta)
     log_density = -0.5 * eta**2 - LOG_ROOT_2PI
-    up, down = np.exp(log_density - log_p), np.exp(log_density - log_q)
+    # Far out a step may be tried that has no likelihood; it is NaN and not taken.
+    with np.errstate(over="ignore", invalid="ignore"):
+        up, down = np.exp(log_density - log_p), np.exp(log_density - log_q)
     return Contributions(
         float(successes @ log_p + failures @ log_q),
         successes * up - failures * down,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.columns import check_table
+from outcomes.models.columns import check_table, check_visit
 from outcomes.models.design import build_design
 from outcomes.models.formula import parse_formula
 from outcomes.models.mmrm.convergence import lost_digits, tell_convergence
@@ -147,7 +147,7 @@ def fit_mmrm(
     df_method, vcov_method = inference_pair(df, vcov, method=method, preset=preset)
     levels = {} if levels is None else levels
     check_table(data, levels)
-    _check_visit(data, visit, levels)
+    check_visit(data, visit, levels)
     design = build_design(
         parse_formula(formula, map(str, data.columns)),
         data,
@@ -275,30 +275,6 @@ def _ladder(covariance: str | Sequence[str]) -> tuple[str, ...]:
     if not ladder:
         raise ModelError("covariance: the list is empty; name at least one structure.")
     return tuple(check_option(name, Covariance, name="covariance") for name in ladder)
-
-
-def _check_visit(
-    data: pd.DataFrame, visit: str, levels: Mapping[str, Sequence[Any]]
-) -> None:
-    import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if visit not in data.columns:
-        raise ModelError(
-            f"data has no column {visit!r} for visit; it has"
-            f" {', '.join(map(repr, map(str, data.columns)))}."
-        )
-    if list(data.columns).count(visit) > 1:
-        raise ModelError(f"data has more than one column {visit!r}.")
-    dtype = data[visit].dtype
-    ordered = isinstance(dtype, pd.CategoricalDtype) and bool(dtype.ordered)
-    numeric = is_numeric_dtype(dtype) and not is_bool_dtype(dtype)
-    if not (visit in levels or ordered or numeric):
-        raise ModelError(
-            f"visit: the order of {visit!r} is not known, and sorting text puts WEEK12"
-            f" before WEEK3. Give levels={{{visit!r}: [...]}} in order, or make it"
-            " numeric or an ordered Categorical."
-        )
 
 
 def _inverse_information(optimum: Optimum) -> FloatArray:

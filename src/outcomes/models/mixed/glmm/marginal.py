@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outcomes.errors import ModelError
+from outcomes.models.g_computation import (
+    mean_outcome,
+    parameter_covariance,
+    subjects_of,
+)
 from outcomes.models.links import inverse_link, inverse_link_slope
 from outcomes.models.mixed.effects import code_effects
 from outcomes.models.mixed.glmm.results import GlmmFit, theta_slices
 from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.options import FloatArray, IntArray
-from outcomes.models.standardise import (
-    mean_outcome,
-    parameter_covariance,
-    subjects_of,
-)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -102,10 +102,15 @@ def code_categories(
             )
     order = declared_order(column, outcome, declared)
     coded, _ = as_factor(column, outcome, order)
-    kept = tuple(coded.cat.categories)
+    kept = tuple(map(_whole, coded.cat.categories))
     codes = coded.cat.codes.to_numpy(dtype=float)
     values = pd.Series(np.where(codes < 0, np.nan, codes), index=data.index)
     return data.assign(**{outcome: values}), kept
+
+
+def _whole(value: Any) -> Any:
+    """Return a float that is whole as an integer, which is written as such."""
+    return int(value) if isinstance(value, float) else value
 
 
 def read_outcome(

@@ -6,8 +6,8 @@ import numpy as np
 
 from outcomes.models.design import Design
 from outcomes.models.mixed.glmm.maximise import Optimum
+from outcomes.models.mixed.glmm.operator import Operator
 from outcomes.models.mixed.glmm.prepare import Prepared
-from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.options import FloatArray
 
 # Size of the linear predictor without random effects at which separation is looked for.
@@ -53,7 +53,8 @@ def tell_runaway(
     problem = prepared.problem
     beta = problem.split(optimum.phi)[1]
     size = float(np.max(np.abs(problem.X @ beta), initial=0.0))
-    if size < SUSPICIOUS and not optimum.message:
+    widest = max(_spreads(optimum, prepared))
+    if max(size, widest) < SUSPICIOUS and not optimum.message:
         return ""
     if family == "binomial":
         from outcomes.models.logistic.cells import describe_separation
@@ -72,7 +73,23 @@ def tell_runaway(
             f"the linear predictor reaches {size:.0f} without random effects: some"
             " cells have one outcome only, and coefficients run off"
         )
+    if widest > IMPOSSIBLE and family in ("binomial", "cumulative"):
+        return (
+            f"random effects have a standard deviation of {widest:.0f} on the link"
+            " scale: outcomes hardly vary within levels, and the variance between them"
+            " runs off"
+        )
     return ""
+
+
+def _spreads(optimum: Optimum, prepared: Prepared) -> list[float]:
+    """Root mean square over records of the effects of each term, on the link scale."""
+    problem = prepared.problem
+    s = problem.structure
+    op = Operator(s, problem.split(optimum.phi)[0])
+    parts = [op.A[term.rows] for term in s.inner]
+    parts += [op.B[term.rows] for term in s.outer]
+    return [float(np.sqrt((part**2).sum(axis=0).mean())) for part in parts]
 
 
 def doubt_laplace(optimum: Optimum, prepared: Prepared, family: str) -> list[str]:
@@ -92,17 +109,12 @@ def doubt_laplace(optimum: Optimum, prepared: Prepared, family: str) -> list[str
     list of str
         Empty with quadrature, for counts, and where all is well.
     """
-    problem = prepared.problem
-    if problem.n_quad > 1 or family not in ("binomial", "cumulative"):
+    if prepared.problem.n_quad > 1 or family not in ("binomial", "cumulative"):
         return []
-    theta = problem.split(optimum.phi)[0]
-    found = []
-    for term in problem.structure.terms:
-        spread = float(np.max(np.linalg.norm(lower(theta[term.theta], term.c), axis=1)))
-        if spread > WIDE:
-            found.append(
-                f"random effects have a standard deviation of {spread:.1f} on the link"
-                " scale, where Laplace's approximation is far off: are there enough"
-                " records of each level for these effects?"
-            )
-    return found
+    return [
+        f"random effects have a standard deviation of {spread:.1f} on the link scale,"
+        " where Laplace's approximation is far off: are there enough records of each"
+        " level for these effects?"
+        for spread in _spreads(optimum, prepared)
+        if spread > WIDE
+    ]
