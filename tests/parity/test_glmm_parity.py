@@ -195,10 +195,10 @@ def test_marginal_risk_matches_the_reference(name: str) -> None:
     theirs = found["results"]["marginal_risk"]
     risks, difference = _risk(fit, "arm", {"lw": np.log(13.0)})
     assert list(risks["arm"]) == theirs["arms"]
-    np.testing.assert_allclose(risks["estimate"], theirs["risk"], rtol=5e-6)
+    np.testing.assert_allclose(risks["estimate"], theirs["risk"], rtol=1e-6)
     ours = [difference.estimate, difference.std_error]
     expected = [theirs["risk_difference"], theirs["risk_difference_se"]]
-    np.testing.assert_allclose(ours, expected, rtol=2e-5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["logit", "probit"])

@@ -174,24 +174,6 @@ def test_profile_intervals_match_confint_of_lme4(name: str) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=5e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PROFILED_BY_R)
-def test_profile_intervals_of_coefficients_match_lme4(name: str) -> None:
-    if name in SPLINES_FAIL:
-        pytest.skip("the splines of lme4 fail: docs/validation/differences.md, 15")
-    fit = cases.lmm_fit("own", name)
-    frame = models.profile_intervals(fit).set_index("term")
-    block = cases.own("lmm", name)["results"]["profile_ml"]
-    labels = [p for p in block["parameter"] if "|" not in p and p != "sigma"]
-    at = [block["parameter"].index(label) for label in labels]
-    theirs = np.array([(block["lower"][i], block["upper"][i]) for i in at])
-    order = compare.order_of(labels, fit)
-    terms = [fit.estimated_terms[i] for i in order]
-    ours = frame.loc[terms, ["conf_low", "conf_high"]].to_numpy(dtype=float)
-    # Limits near zero: within a share of the interval's width.
-    width = (theirs[:, 1] - theirs[:, 0])[:, None]
-    assert np.max(np.abs(ours - theirs) / width) < 1e-5
-
-
 def test_observed_and_expected_information_are_not_the_same() -> None:
     """The presets of Kenward-Roger give different degrees of freedom."""
     fits = [

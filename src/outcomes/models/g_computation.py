@@ -136,7 +136,8 @@ def standardise(
     Standardised
         Estimates with standard errors by the delta method, from the joint covariance of
         coefficients and variance components, given the covariates observed. Rows the
-        data do not determine are NaN.
+        data do not determine are NaN, and so are the standard errors of a fit that did
+        not converge.
 
     Raises
     ------
@@ -175,6 +176,8 @@ def standardise(
     weights = _weights(fit, over)
     risks, slopes = _average(fit, (*within, factor), cells, fixed, weights)
     cov_risks = slopes @ parameter_covariance(fit) @ slopes.T
+    if not fit.convergence.converged:  # marked, not hidden
+        cov_risks = np.full_like(cov_risks, np.nan)
     labels = _labels(cells, (*within, factor), design)
     if measure == "risk":
         frame, cov = _risks(risks, cov_risks, conf_level)

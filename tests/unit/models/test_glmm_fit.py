@@ -261,6 +261,25 @@ def test_separation_names_the_term() -> None:
     assert "'W4'" in fit.convergence.messages[0]
 
 
+def test_levels_without_variation_have_no_finite_variance() -> None:
+    data = make_outcomes("logit")
+    chosen = np.random.default_rng(3).random(data.id.nunique()) < 0.5
+    codes = data.id.astype("category").cat.codes
+    data = data.assign(y=chosen[codes].astype(int))
+    fit = fit_glmm("y ~ arm", data, random={"id": "1"}, family="binomial")
+    assert not fit.convergence.converged
+    assert "hardly vary within levels" in fit.convergence.messages[0]
+
+
+def test_too_wide_for_laplace_is_said() -> None:
+    data = make_outcomes("logit", 80, 4, sd=9.0)
+    options: dict[str, Any] = {"random": {"id": "1"}, "family": "binomial"}
+    laplace = fit_glmm("y ~ arm*t", data, n_quad=1, **options)
+    points = fit_glmm("y ~ arm*t", data, **options)
+    assert any("Laplace's approximation" in m for m in laplace.convergence.messages)
+    assert not points.convergence.messages
+
+
 def test_cell_of_zero_counts_runs_off() -> None:
     data = make_outcomes("poisson")
     data.loc[(data.arm == "B") & (data.visit == "W4"), "y"] = 0
@@ -324,6 +343,10 @@ def test_thresholds_stand_for_the_intercept() -> None:
         np.array(list(number.thresholds.values())) + shift,
         atol=1e-7,
     )
+    floats = fit_glmm(
+        FORMULA, data.assign(y=data.y * 1.0), random={"id": "1"}, family="cumulative"
+    )
+    assert list(floats.thresholds) == ["1|2", "2|3", "3|4"]
     names = ["low", "some", "much", "most"]
     labels = pd.Categorical.from_codes(data.y - 1, names, ordered=True)
     words = fit_glmm(

@@ -34,22 +34,6 @@ class Contributions:
     weight: FloatArray
 
 
-def inverse_link(link: BinaryLink, eta: FloatArray) -> FloatArray:
-    """Return the probability at a linear predictor."""
-    from scipy.special import expit, ndtr
-
-    return np.asarray(expit(eta) if link == "logit" else ndtr(eta))
-
-
-def inverse_link_slope(link: BinaryLink, eta: FloatArray) -> FloatArray:
-    """Return the derivative of the probability in the linear predictor."""
-    from scipy.special import expit
-
-    if link == "logit":
-        return np.asarray(expit(eta) * expit(-eta))
-    return np.asarray(np.exp(-0.5 * eta**2 - LOG_ROOT_2PI))
-
-
 def contribute(
     link: BinaryLink, eta: FloatArray, successes: FloatArray, trials: FloatArray
 ) -> Contributions:

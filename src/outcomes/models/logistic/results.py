@@ -10,7 +10,7 @@ import numpy as np
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
-from outcomes.models.logistic import links
+from outcomes.models.links import inverse_link, inverse_link_slope
 from outcomes.models.logistic.links import BinaryLink, Penalty
 from outcomes.models.logistic.separation import Separation
 from outcomes.models.options import BoolArray, FloatArray
@@ -149,11 +149,11 @@ class LogisticFit:
 
     def inverse_link(self, eta: FloatArray) -> FloatArray:
         """Return the probability at each linear predictor."""
-        return links.inverse_link(self.link, eta)
+        return inverse_link(self.link, eta)
 
     def inverse_link_slope(self, eta: FloatArray) -> FloatArray:
         """Return the derivative of the probability at each linear predictor."""
-        return links.inverse_link_slope(self.link, eta)
+        return inverse_link_slope(self.link, eta)
 
 
 @summary_row.register

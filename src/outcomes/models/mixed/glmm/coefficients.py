@@ -19,24 +19,34 @@ from outcomes.models.profiles import profile_intervals
 if TYPE_CHECKING:
     import pandas as pd
 
+LOST = "the profile of the likelihood could not be followed for: "
+
 
 @profile_intervals.register(GlmmFit)
 def _(
-    fit: GlmmFit, terms: Sequence[str] | None = None, conf_level: float = 0.95
+    fit: GlmmFit,
+    terms: str | Sequence[str] | None = None,
+    conf_level: float = 0.95,
 ) -> pd.DataFrame:
     import pandas as pd
     from scipy.special import chdtrc, chdtri
 
     rise = float(chdtri(1, 1.0 - check_conf_level(conf_level)))
-    names = list(fit.estimated_terms)
-    wanted = names if terms is None else list(terms)
+    if not fit.convergence.converged:
+        raise ModelError("profile_intervals: the fit did not converge.")
+    wanted = fit.terms if terms is None else terms
+    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     for name in wanted:
-        if name not in names:
-            raise ModelError(one_of(name, names, name="terms"))
+        if name not in fit.terms:
+            raise ModelError(one_of(name, fit.terms, name="terms"))
+    names = list(fit.estimated_terms)
     over = surface(fit)
     m = fit.prepared.problem.structure.n_theta
     rows = []
     for name in wanted:
+        if name not in names:  # it repeats earlier columns
+            rows.append((name, *[np.nan] * 5))
+            continue
         j = names.index(name)
         spread = float(np.sqrt(fit.cov_model[j, j]))
         quantity = partial(_coefficient, fit.prepared.to_columns[j] / spread, m)
@@ -57,7 +67,11 @@ def _(
         statistic = np.nan if none is None else max(none.deviance - over.best, 0.0)
         rows.append((name, fit.beta[j], *ends, statistic, float(chdtrc(1, statistic))))
     columns = ["term", "estimate", "conf_low", "conf_high", "statistic", "p_value"]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    estimated = frame["term"].isin(names)
+    lost = frame.loc[estimated & frame.isna().any(axis=1), "term"]
+    frame.attrs["reason"] = LOST + ", ".join(lost) if len(lost) else ""
+    return frame
 
 
 def _coefficient(row: FloatArray, m: int, phi: FloatArray) -> float:

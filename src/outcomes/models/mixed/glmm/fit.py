@@ -19,6 +19,7 @@ from outcomes.models.mixed.glmm.families import (
     GlmmDfMethod,
     GlmmFamily,
     GlmmLink,
+    NegativeBinomial,
     Poisson,
 )
 from outcomes.models.mixed.glmm.maximise import Optimum, maximise
@@ -266,29 +267,44 @@ def _check_identified(terms: Sequence[Term], values: FloatArray, family: str) ->
 
 
 def _search(prepared: Prepared, family: str) -> tuple[Prepared, Optimum, bool]:
-    """Maximise, from the first start that can be evaluated.
+    """Maximise, from further starts where the first does not lead to a maximum.
 
     A negative binomial distribution whose dispersion has no limit is a Poisson
     distribution, and is fitted as one; the flag says so.
     """
     problem = prepared.problem
+    best: Optimum | None = None
     for spread in SPREADS:
-        optimum = maximise(problem, first_guess(problem, spread))
-        if optimum is None:
+        found = maximise(problem, first_guess(problem, spread))
+        if found is None:
             continue
-        if family != "negative-binomial" or optimum.phi[-1] < NO_LIMIT - 1.0:
-            return prepared, optimum, False
-        own = problem.family
-        times = np.ones(len(own.y))  # type: ignore[attr-defined]
-        poisson = Poisson(own.y, times, own.fixed)  # type: ignore[attr-defined]
-        problem = replace(problem, family=poisson)
-        found = maximise(problem, optimum.phi[:-1])
-        if found is not None:
-            return replace(prepared, problem=problem), found, True
-    raise ModelError(
-        "the likelihood cannot be evaluated near any start: are the offset or the"
-        " covariates many orders of magnitude too large?"
-    )
+        if family == "negative-binomial" and found.phi[-1] > NO_LIMIT - 1.0:
+            return _as_poisson(prepared, found)
+        if best is None or (bool(found.message), found.state.at.deviance) < (
+            bool(best.message),
+            best.state.at.deviance,
+        ):
+            best = found
+        if not best.message:
+            return prepared, best, False
+    if best is None:
+        raise ModelError(
+            "the likelihood cannot be evaluated near any start: are the offset or the"
+            " covariates many orders of magnitude too large?"
+        )
+    return prepared, best, False
+
+
+def _as_poisson(prepared: Prepared, optimum: Optimum) -> tuple[Prepared, Optimum, bool]:
+    """Go on without a dispersion."""
+    own = prepared.problem.family
+    assert isinstance(own, NegativeBinomial)
+    poisson = Poisson(own.y, np.ones(len(own.y)), own.fixed)
+    problem = replace(prepared.problem, family=poisson)
+    found = maximise(problem, optimum.phi[:-1])
+    if found is None:  # a point the search itself has come through
+        raise ModelError("the likelihood cannot be evaluated without overdispersion.")
+    return replace(prepared, problem=problem), found, True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
