@@ -31,7 +31,7 @@ REMISSION: Final = 10
 """Highest MADRS total of a remission."""
 
 # People taken through every arm for the truth, in batches.
-BATCHES, PER_BATCH = 20, 25_000
+BATCHES, PER_BATCH = 40, 25_000
 
 NOBODY_LEAVES: Final = {
     "intercept": dict.fromkeys(("PSI25", "PSI10", "PSI1"), -50.0),

@@ -271,13 +271,18 @@ def test_levels_without_variation_have_no_finite_variance() -> None:
     assert "hardly vary within levels" in fit.convergence.messages[0]
 
 
-def test_too_wide_for_laplace_is_said() -> None:
-    data = make_outcomes("logit", 80, 4, sd=9.0)
+def test_a_poor_approximation_of_the_integral_is_told() -> None:
+    data = make_outcomes("logit", 120, 6, sd=8.0)
     options: dict[str, Any] = {"random": {"id": "1"}, "family": "binomial"}
     laplace = fit_glmm("y ~ arm*t", data, n_quad=1, **options)
-    points = fit_glmm("y ~ arm*t", data, **options)
     assert any("Laplace's approximation" in m for m in laplace.convergence.messages)
-    assert not points.convergence.messages
+    points = fit_glmm("y ~ arm*t", data, **options)
+    assert any("25 quadrature points are few" in m for m in points.convergence.messages)
+    many = fit_glmm("y ~ arm*t", data, n_quad=150, **options)
+    assert many.convergence.messages == ()
+    assert many.loglik == pytest.approx(grid_loglik(many, 20001), abs=1e-5)
+    for name in ("slope", "intercept"):
+        assert fit_kind("logit", name).convergence.messages == ()
 
 
 def test_cell_of_zero_counts_runs_off() -> None:

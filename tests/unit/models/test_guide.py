@@ -9,17 +9,23 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-GUIDE = ROOT / "docs" / "mmrm.md"
+
+
+def _run(page: str) -> dict[str, Any]:
+    """Run the blocks of a page one after the other."""
+    guide = ROOT / "docs" / page
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, str(guide), "exec"), names)
+    return names
 
 
 def test_the_blocks_of_the_guide_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block, str(GUIDE), "exec"), names)
+    names = _run("mmrm.md")
     assert names["fit"].convergence.converged
     constrained = names["constrained"]
     assert constrained.convergence.converged
@@ -28,3 +34,17 @@ def test_the_blocks_of_the_guide_run(
     first = names["differences"].frame.iloc[0]
     assert first["visit"] == "W01"
     assert f"{first['estimate']:.4f}"[:6] in capsys.readouterr().out
+
+
+def test_the_blocks_of_the_mixed_guide_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    names = _run("mixed.md")
+    for name in ("fit", "glmm", "gee", "firth"):
+        assert names[name].convergence.converged
+    assert names["fit"].n_groups == {"subject": 84, "lead": 10, "site": 6}
+    assert set(names["risks"].frame["effect"]) == {"marginal"}
+    shown = capsys.readouterr().out
+    assert "lead" in shown
+    assert "marginal" in shown

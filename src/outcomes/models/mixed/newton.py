@@ -28,6 +28,9 @@ DECREMENT_GOAL = 1e-20
 DECREMENT_LIMIT = 1e-10
 MAX_ITERATIONS = 100
 SHORTEST_STEP = 1e-8
+# Longest step, as a multiple of the parameters (or of 1): a standard deviation far above
+# the residual's is reached by growing steps.
+FARTHEST = 10.0
 ARMIJO = 1e-4
 # Smallest curvature of a step, as a share of the largest.
 SMALLEST_CURVATURE = 1e-8
@@ -215,7 +218,9 @@ def _search(
     *,
     reml: bool,
 ) -> tuple[FloatArray, Evaluation] | None:
-    length = min(1.0, 10.0 / max(float(np.max(np.abs(step))), 1e-300))
+    farthest = FARTHEST * max(1.0, float(np.max(np.abs(theta), initial=0.0)))
+    longest = float(np.max(np.abs(step), initial=0.0))
+    length = min(1.0, farthest / max(longest, 1e-300))
     slope = float(gradient @ step)
     while length > SHORTEST_STEP:
         there = evaluate(theta + length * step, moments, reml=reml)

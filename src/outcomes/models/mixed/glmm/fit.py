@@ -33,7 +33,7 @@ from outcomes.models.mixed.glmm.outcome import (
 )
 from outcomes.models.mixed.glmm.prepare import Prepared, prepare
 from outcomes.models.mixed.glmm.results import GlmmFit, covariances_of, theta_slices
-from outcomes.models.mixed.glmm.runaway import doubt_laplace, tell_runaway
+from outcomes.models.mixed.glmm.runaway import doubt_integral, tell_runaway
 from outcomes.models.mixed.glmm.start import first_guess
 from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.mixed.layout import Layout, lay_out
@@ -166,7 +166,7 @@ def fit_glmm(
     if poisson:
         boundary += ("the dispersion: counts vary no more than Poisson",)
     runaway = tell_runaway(optimum, prepared, design, values, family_name)
-    doubts = doubt_laplace(optimum, prepared, family_name)
+    doubts = doubt_integral(optimum, prepared, family_name)
     p = len(user.beta)
     counts = {term.grouping: term.q for term in terms}
     psi_names, cuts = _extras(user.psi, family_name, categories)

@@ -1,11 +1,14 @@
-"""Coefficients without a finite estimate, and the records that make them run off."""
+"""Estimates that are not finite, or not to be relied upon, and why."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from outcomes.models.design import Design
 from outcomes.models.mixed.glmm.maximise import Optimum
+from outcomes.models.mixed.glmm.objective import evaluate
 from outcomes.models.mixed.glmm.operator import Operator
 from outcomes.models.mixed.glmm.prepare import Prepared
 from outcomes.models.options import FloatArray
@@ -17,6 +20,8 @@ IMPOSSIBLE = 28.0
 # Standard deviation of the effects of the records, on the link scale, from which on
 # Laplace's approximation of a binary or ordered outcome is far off.
 WIDE = 6.0
+# Change of the log likelihood with twice as many quadrature points.
+WORTH_TELLING = 0.01
 
 
 def tell_runaway(
@@ -92,8 +97,8 @@ def _spreads(optimum: Optimum, prepared: Prepared) -> list[float]:
     return [float(np.sqrt((part**2).sum(axis=0).mean())) for part in parts]
 
 
-def doubt_laplace(optimum: Optimum, prepared: Prepared, family: str) -> list[str]:
-    """Name the random effects too wide for Laplace's approximation.
+def doubt_integral(optimum: Optimum, prepared: Prepared, family: str) -> list[str]:
+    """Say where the approximation of the integral is not to be relied upon.
 
     Parameters
     ----------
@@ -107,9 +112,24 @@ def doubt_laplace(optimum: Optimum, prepared: Prepared, family: str) -> list[str
     Returns
     -------
     list of str
-        Empty with quadrature, for counts, and where all is well.
+        Random effects too wide for Laplace's approximation of a binary or ordered
+        outcome; too few points of the quadrature. Empty where all is well.
     """
-    if prepared.problem.n_quad > 1 or family not in ("binomial", "cumulative"):
+    points = prepared.problem.n_quad
+    if points > 1:
+        finer = replace(prepared.problem, n_quad=2 * points + 1)
+        at = evaluate(optimum.phi, finer, optimum.state.at.modes)
+        if at is None:
+            return []
+        change = (optimum.state.at.deviance - at.deviance) / 2.0
+        if abs(change) < WORTH_TELLING:
+            return []
+        return [
+            f"{points} quadrature points are few for random effects this wide: with"
+            f" {2 * points + 1} the log likelihood changes by {change:.2g}; give a"
+            " larger n_quad"
+        ]
+    if family not in ("binomial", "cumulative"):
         return []
     return [
         f"random effects have a standard deviation of {spread:.1f} on the link scale,"

@@ -1,0 +1,256 @@
+"""Whether mixed models give back what simulated trials were made with.
+
+    OMP_NUM_THREADS=1 .venv/bin/python tests/studies/mixed_recovery.py
+
+goes on where an earlier call stopped, writes the estimates of every trial and the truth
+to ``docs/studies/mixed-recovery-trials.csv`` and ``...-truth.csv``, prints the tables of
+``docs/studies/mixed-recovery.md``, where purpose and design are told, and draws its
+figure. ``--tables`` only prints and draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from outcomes.errors import ModelError
+from outcomes.models import standardise
+from outcomes.models.comparisons import contrasts
+from outcomes.models.gee.fit import fit_gee
+from outcomes.models.means import emmeans
+from outcomes.models.mixed.glmm.fit import fit_glmm
+from outcomes.models.mixed.lmm import fit_lmm
+from outcomes.models.mixed.variance import (
+    Target,
+    _interval,
+    component_tests,
+    surface,
+)
+from outcomes.models.mmrm.fit import fit_mmrm
+from studies.therapy_trials import (
+    ARM,
+    CONTROL,
+    EARLY,
+    LAST,
+    N_TRIALS,
+    PRIMARY,
+    SCENARIOS,
+    SEED,
+    Scenario,
+    find_truth,
+    simulate_trial,
+)
+
+STUDIES: Final = Path(__file__).resolve().parents[2] / "docs" / "studies"
+TRIALS, TRUTH = "mixed-recovery-trials.csv", "mixed-recovery-truth.csv"
+CHANGE: Final = "change ~ arm*visit + base"
+YES_NO: Final = "remission ~ arm*visit + base"
+RANDOM: Final = {"subject": "1", "site": "1", "mm(ther1, ther2)": "1"}
+SITE, THERAPIST = 1, 2  # places in RANDOM
+DIGITS = 5
+
+Numbers = dict[str, float]
+
+
+def analyse_trial(scenario: Scenario, index: int, seed: int = SEED) -> Numbers:
+    """Simulate one trial and fit every model; NaN where there is no estimate."""
+    data = simulate_trial(scenario, index, seed)
+    early = data[data["visit"].isin(EARLY)]
+    early = early.assign(visit=early["visit"].cat.remove_unused_categories())
+    return {
+        **_try(_linear, early, scenario.intervals),
+        **_try(_mmrm, early),
+        **_try(_mixed_logistic, data),
+        **_try(_gee, data),
+    }
+
+
+def _try(analyse: Callable[..., Numbers], *given: Any) -> Numbers:
+    """Analyse; a trial that cannot be analysed has no numbers and is counted."""
+    try:
+        return analyse(*given)
+    except ModelError:
+        return {}
+
+
+def _linear(data: pd.DataFrame, intervals: bool) -> Numbers:
+    """Linear mixed model: components, their tests and limits, the difference."""
+    fit = fit_lmm(CHANGE, data, random=RANDOM, df="kenward-roger")
+    out: Numbers = {"lmm_converged": float(fit.convergence.converged)}
+    if not fit.convergence.converged:
+        return out
+    over = surface(fit)
+    tests = component_tests(fit)
+    for place, name in ((SITE, "site"), (THERAPIST, "therapist")):
+        # `variance_components` computes these and those of two more rows.
+        kind = "profile" if intervals else None
+        found = _interval(over, Target("sd", place, (0,)), 0.95, kind)
+        out |= dict(zip(_three(name), found, strict=True))
+        out[f"{name}_p"] = float(tests["p_value"].iloc[place])
+        out[f"{name}_lr"] = float(tests["statistic"].iloc[place])
+    out |= _difference(fit, "kr")
+    fit = fit_lmm(CHANGE, data, random=RANDOM, df="satterthwaite")
+    return out | _difference(fit, "satt")
+
+
+def _mmrm(data: pd.DataFrame) -> Numbers:
+    """MMRM with a covariance of each arm, without sites and therapists."""
+    fit = fit_mmrm(CHANGE, data, subject="subject", visit="visit", group="arm")
+    return _difference(fit, "mmrm") if fit.convergence.converged else {}
+
+
+def _difference(fit: Any, name: str) -> Numbers:
+    """Difference of the mean change at the primary visit."""
+    rows = contrasts(emmeans(fit, "arm", by="visit"), reference=CONTROL).frame
+    return _only(rows[(rows["arm"] == ARM) & (rows["visit"] == PRIMARY)], name)
+
+
+def _mixed_logistic(data: pd.DataFrame) -> Numbers:
+    """Mixed logistic model: conditional odds ratio and marginal risks."""
+    fit = fit_glmm(YES_NO, data, random={"subject": "1"})
+    out: Numbers = {"glmm_converged": float(fit.convergence.converged)}
+    if not fit.convergence.converged:
+        return out
+    out["glmm_sd"] = float(np.sqrt(fit.covariances[0][0, 0]))
+    rows = contrasts(emmeans(fit, "arm", by="visit"), reference=CONTROL).frame
+    chosen = rows[(rows["arm"] == ARM) & (rows["visit"] == PRIMARY)]
+    out |= {k: float(np.exp(v)) for k, v in _only(chosen, "or_conditional").items()}
+    for visit in (PRIMARY, LAST):
+        out |= _risks(fit, f"glmm_{visit}", visit, "risk-difference")
+    return out | _risks(fit, "or_marginal", PRIMARY, "odds-ratio")
+
+
+def _gee(data: pd.DataFrame) -> Numbers:
+    """Marginal model, with the usual robust errors and those for few subjects."""
+    out: Numbers = {}
+    for vcov, name in (("robust", "gee"), ("kauermann-carroll", "gee_kc")):
+        fit = fit_gee(YES_NO, data, subject="subject", visit="visit", vcov=vcov)
+        out["gee_converged"] = float(fit.convergence.converged)
+        if not fit.convergence.converged:
+            return out
+        for visit in (PRIMARY, LAST):
+            out |= _risks(fit, f"{name}_{visit}", visit, "risk-difference")
+    return out
+
+
+def _risks(fit: Any, name: str, visit: str, measure: Any) -> Numbers:
+    """Marginal comparison at one visit."""
+    rows = standardise(
+        fit, "arm", measure=measure, reference=CONTROL, at={"visit": visit}
+    ).frame
+    return _only(rows[rows["arm"] == ARM], name)
+
+
+def _only(row: pd.DataFrame, name: str) -> Numbers:
+    (line,) = row.to_dict("records")
+    names = ("estimate", "conf_low", "conf_high")
+    return {key: float(line[k]) for key, k in zip(_three(name), names, strict=True)}
+
+
+def _three(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_low", f"{name}_high"
+
+
+def columns() -> list[str]:
+    """Names of the numbers of a trial, in order."""
+    names = ["lmm_converged"]
+    for part in ("site", "therapist"):
+        names += [*_three(part), f"{part}_p", f"{part}_lr"]
+    names += [*_three("kr"), *_three("satt"), *_three("mmrm")]
+    names += ["glmm_converged", "glmm_sd", *_three("or_conditional")]
+    names += [*_three("or_marginal"), "gee_converged"]
+    for model in ("glmm", "gee", "gee_kc"):
+        for visit in (PRIMARY, LAST):
+            names += _three(f"{model}_{visit}")
+    return names
+
+
+def run_study(path: Path, n_trials: int = N_TRIALS, seed: int = SEED) -> None:
+    """Analyse what is not in the file yet, line by line, all scenarios in turn."""
+    done = set()
+    if path.exists():
+        done = {(line["scenario"], int(line["trial"])) for line in _lines(path)}
+    with path.open("a", encoding="utf-8", newline="\n") as stream:
+        names = ["scenario", "trial", *columns()]
+        writer = csv.DictWriter(stream, names, lineterminator="\n", restval="")
+        if not done:
+            writer.writeheader()
+        for index in range(n_trials):
+            for scenario in SCENARIOS:
+                if (scenario.key, index) in done:
+                    continue
+                found = analyse_trial(scenario, index, seed)
+                shown = {
+                    k: f"{v:.{DIGITS}g}" for k, v in found.items() if np.isfinite(v)
+                }
+                writer.writerow({"scenario": scenario.key, "trial": index, **shown})
+                stream.flush()
+
+
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def sort_trials(path: Path) -> None:
+    """Put the file in order of scenarios."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    place = {scenario.key: k for k, scenario in enumerate(SCENARIOS)}
+    order = sorted(
+        range(len(frame)),
+        key=lambda k: (place[frame["scenario"][k]], int(frame["trial"][k])),
+    )
+    frame.iloc[order].to_csv(path, index=False, lineterminator="\n")
+
+
+def write_truth(path: Path) -> None:
+    """Find the truth of every scenario and write it with its Monte Carlo error."""
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["scenario", "quantity", "value", "monte_carlo_error"])
+        for scenario in SCENARIOS:
+            for name, (value, error) in find_truth(scenario).items():
+                writer.writerow([scenario.key, name, f"{value:.6g}", f"{error:.3g}"])
+
+
+def read_truth(path: Path = STUDIES / TRUTH) -> dict[str, dict[str, float]]:
+    """Truth by scenario and quantity."""
+    out: dict[str, dict[str, float]] = {}
+    for line in _lines(path):
+        out.setdefault(line["scenario"], {})[line["quantity"]] = float(line["value"])
+    return out
+
+
+def main() -> None:
+    from studies.mixed_recovery_tables import draw, tabulate
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", action="store_true", help="analyse nothing")
+    parser.add_argument("--folder", type=Path, default=STUDIES, help="of the numbers")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--trials", type=int, default=N_TRIALS)
+    given = parser.parse_args()
+    trials, truth = given.folder / TRIALS, given.folder / TRUTH
+    if not given.tables:
+        if not truth.exists():
+            write_truth(truth)
+        run_study(trials, given.trials, given.seed)
+        sort_trials(trials)
+    frame, known = pd.read_csv(trials), read_truth(truth)
+    print(tabulate(frame, known))
+    with (given.folder.parent / "figures" / "mixed-recovery.svg").open("wb") as stream:
+        draw(frame, known, stream, "svg")
+
+
+if __name__ == "__main__":
+    main()
