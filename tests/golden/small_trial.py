@@ -136,6 +136,20 @@ CONTENT: dict[str, Any] = {
             "visit": "WEEK3",
             "predictor": {"instrument": "MEQ30", "score": "total_percent"},
         },
+        {
+            "id": "course",
+            "question": "longitudinal-responders",
+            "endpoint": "madrs_response",
+            "population": "FAS",
+            "prespecified": True,
+        },
+        {
+            "id": "clusters",
+            "question": "clustering",
+            "endpoint": "madrs_change",
+            "population": "FAS",
+            "model": {"random": {"SITEID": "1"}},
+        },
     ],
 }
 
@@ -422,6 +436,85 @@ def prediction(rows: ArdRows) -> None:
             here.at(term="fitted-line", level=str(end)).add_all({"x": x, "y": -x / 5})
 
 
+def random_effects(rows: ArdRows, levels: dict[str, tuple[str, int, float]]) -> None:
+    """Write groupings with their label, number of levels and standard deviation."""
+    for name, (label, count, sd) in levels.items():
+        here = rows.at(level=name)
+        if count:
+            here.add("n", count, term="levels")
+            here.add("label", text=label, term="levels")
+        for term, power in (("random-sd", 1), ("random-variance", 2)):
+            here.add("estimate", sd**power, term=term)
+            here.add("conf_low", (0.5 * sd) ** power, term=term, conf_level=0.95)
+            here.add("conf_high", (1.75 * sd) ** power, term=term, conf_level=0.95)
+
+
+def _limited(rows: ArdRows, value: float, low: float, high: float) -> None:
+    rows.add("estimate", value)
+    rows.add("conf_low", low, conf_level=0.95)
+    rows.add("conf_high", high, conf_level=0.95)
+
+
+def longitudinal(rows: ArdRows) -> None:
+    rows = rows.at(
+        endpoint="madrs_response",
+        population="FAS",
+        method="mixed logistic model, quadrature with 25 points",
+    )
+    for place, (visit, day) in enumerate(VISITS):
+        here = rows.at(visit=visit, time=day)
+        for n, arm in ((6 - place, "PSI25"), (2 + place, "PSI1")):
+            here.add_all(_share(n, 9), arm=arm, term="observed")
+            _limited(here.at(arm=arm, term="risk"), 11.0 * n, 9.0 * n - 5, 13.0 * n)
+        against = here.at(arm="PSI25", comparator="PSI1")
+        for term, value in (
+            ("risk-difference", 44.0 - 22 * place),
+            ("risk-ratio", 3.0 - place),
+            ("odds-ratio-marginal", 6.125 - 2 * place),
+            ("odds-ratio-conditional", 18.5 - 6 * place),
+        ):
+            given = (
+                "conditional on the random effects" if "cond" in term else "marginal"
+            )
+            line = against.at(term=term, method=f"{rows.default('method')}; {given}")
+            _limited(line, value, value / 4, 3 * value)
+            p = 0.25 if place else 0.0124
+            line.add_all({"std_error": 0.5, "z": 2.5, "p_value": p})
+    for term in ("arm-by-visit", "arm-at-all-visits"):
+        rows.add_all({"chisq": 7.25, "df": 2, "p_value": 0.0266}, term=term)
+    rows.add_all({"n_subjects": 20, "n_records": 36, "converged": 1}, term="fit")
+    random_effects(rows, {"USUBJID": ("Subject", 20, 2.5)})
+    _limited(rows.at(term="icc", level="USUBJID"), 0.655, 0.28, 0.86)
+    rows.add("scale", text="latent", term="icc", level="USUBJID")
+
+
+def clustering(rows: ArdRows) -> None:
+    rows = rows.at(
+        endpoint="madrs_change", population="FAS", method="LMM, random intercepts, REML"
+    )
+    effects = {
+        "USUBJID": ("Subject", 20, 8.0),
+        "SITEID": ("Study site", 3, 2.0),
+        "Residual": ("", 0, 5.0),
+    }
+    random_effects(rows, effects)
+    for name, share in (("USUBJID", 0.688), ("SITEID", 0.043)):
+        _limited(rows.at(term="icc", level=name), share, share / 2, share * 1.25)
+        rows.add("scale", text="observed", term="icc", level=name)
+        test = {
+            "chisq": 10 * share,
+            "df_low": 0,
+            "df_high": 1,
+            "p_value": 0.04 - share / 20,
+        }
+        rows.add_all(test, term="component-test", level=name)
+    rows.add_all({"n_subjects": 20, "n_records": 38, "converged": 1}, term="fit")
+    for site, n, value in (("01", 12, 1.25), ("02", 5, -1.75), ("03", 3, 0.5)):
+        here = rows.at(level=site, method_id="SITEID")
+        here.add("n", n, term="members")
+        _limited(here.at(term="random-effect"), value, value - 2.5, value + 2.5)
+
+
 _RESULTS: dict[str, Callable[[ArdRows], None]] = {
     "disposition": disposition,
     "baseline": baseline,
@@ -431,4 +524,6 @@ _RESULTS: dict[str, Callable[[ArdRows], None]] = {
     "distribution": distribution,
     "responders": responders,
     "predicts-outcome": prediction,
+    "longitudinal-responders": longitudinal,
+    "clustering": clustering,
 }

@@ -27,6 +27,10 @@ DISPLAYS = {
     "checks-residuals": "figures",
     "checks-correlation": "figures",
     "checks-influence": "figures",
+    "course-probabilities": "tables",
+    "course-probability-curves": "figures",
+    "clusters-components": "tables",
+    "clusters-caterpillar": "figures",
 }
 
 

@@ -209,6 +209,12 @@ def lmm_fit(source: str, name: str, df: str = "satterthwaite", **options: Any) -
 
 
 @cache
+def lmm_profiles(name: str) -> pd.DataFrame:
+    """Profile the variance components of one of our cases."""
+    return models.variance_components(lmm_fit("own", name))
+
+
+@cache
 def glmm_fit(source: str, name: str, n_quad: int | None) -> Any:
     """Fit a generalised one."""
     spec, data = spec_of(source, "glmm", name)

@@ -473,7 +473,7 @@ def glmm_shared_exact(name: str, n_quad: int) -> list[Comparison]:
 
 def places(name: str) -> list[int]:
     """Find the rows of exact profiles (column by column, residual last) in ours."""
-    frame = models.variance_components(cases.lmm_fit("own", name), interval=None)
+    frame = cases.lmm_profiles(name)
     keys = [
         (row.grouping, frozenset(row.term.split(", ")) if row.term else frozenset())
         for row in frame.itertuples()

@@ -163,7 +163,7 @@ def _lmm_profiles() -> str:
         theirs = cases.exact("lmm", name).get("profile")
         if not theirs:
             continue
-        frame = models.variance_components(cases.lmm_fit("own", name))
+        frame = cases.lmm_profiles(name)
         for place, block in zip(compare.places(name), theirs, strict=True):
             row = frame.iloc[place]
             ours = np.array([row.conf_low, row.conf_high])

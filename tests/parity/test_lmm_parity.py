@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from outcomes import models
 from outcomes.models import tidy
 from parity import mixed_cases as cases
 from parity import mixed_compare as compare
@@ -104,7 +103,7 @@ def test_fit_follows_from_the_whole_covariance_matrix(name: str) -> None:
 
 
 def _limits(name: str) -> pd.DataFrame:
-    frame = models.variance_components(cases.lmm_fit("own", name))
+    frame = cases.lmm_profiles(name)
     return frame[["conf_low", "conf_high"]].to_numpy(dtype=float)
 
 
@@ -117,7 +116,7 @@ def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
 
 def _of_r(name: str, block: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Limits of R and ours, in R's order."""
-    frame = models.variance_components(cases.lmm_fit("own", name))
+    frame = cases.lmm_profiles(name)
     rows = {
         (row.grouping, row.parameter, frozenset(row.term.split(", "))): row
         for row in frame.itertuples()

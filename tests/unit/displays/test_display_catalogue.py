@@ -49,6 +49,10 @@ def test_every_question_has_its_displays() -> None:
         "response-rates": "14.2.3",
         "mystical-scatter": "F14.2.6",
         "mystical-coefficients": "14.2.8",
+        "course-probabilities": "14.2.4",
+        "course-probability-curves": "F14.2.4",
+        "clusters-components": "14.2.5",
+        "clusters-caterpillar": "F14.2.5",
     }
 
 
@@ -63,6 +67,8 @@ def test_titles_name_score_visit_and_predictor() -> None:
     )
     assert titles["checks-influence"].endswith("left out (primary)")
     assert titles["mystical-scatter"].startswith("MEQ30")
+    assert titles["course-probabilities"].startswith("MADRS response by visit")
+    assert titles["clusters-components"].startswith("Variance of MADRS total score")
 
 
 def test_further_analyses_of_a_question_are_numbered_below_the_first() -> None:

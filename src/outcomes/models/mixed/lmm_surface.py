@@ -14,7 +14,7 @@ from outcomes.models.mixed.moments import Moments, factor_of
 from outcomes.models.mixed.newton import bend, delta_jacobian, minimise
 from outcomes.models.mixed.results import LmmFit
 from outcomes.models.mixed.variance import Parts, Surface, surface
-from outcomes.models.options import BoolArray, FloatArray
+from outcomes.models.options import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class LmmSurface:
     def layout(self) -> Layout:
         """Places of the effects."""
         return self.moments.layout
+
+    @property
+    def places(self) -> IntArray:
+        """All parameters."""
+        return np.arange(len(self.start))
 
     @property
     def terms(self) -> tuple[Term, ...]:

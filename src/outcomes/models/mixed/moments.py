@@ -8,11 +8,12 @@ is ``Z1'Z1`` and ``Z1'[Z2 X y]``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from outcomes.models.mixed.layout import Layout, Slot
-from outcomes.models.options import FloatArray
+from outcomes.models.options import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +108,11 @@ def gather(layout: Layout, Q: FloatArray, rest: FloatArray) -> Moments:
 def factor_of(slot: Slot, c: int, theta: FloatArray) -> FloatArray:
     """Lower triangular factor of a term from its parameters; shape (c, c)."""
     L = np.zeros((c, c))
-    L[np.tril_indices(c)] = theta[slot.theta]
+    L[lower_places(c)] = theta[slot.theta]
     return L
+
+
+@cache
+def lower_places(c: int) -> tuple[IntArray, IntArray]:
+    """Rows and columns of a lower triangle, by rows."""
+    return np.tril_indices(c)

@@ -18,7 +18,7 @@ from outcomes.models.mixed.derivatives import (
     multiply,
 )
 from outcomes.models.mixed.layout import Layout
-from outcomes.models.mixed.moments import Moments, factor_of
+from outcomes.models.mixed.moments import Moments, factor_of, lower_places
 from outcomes.models.options import BoolArray, FloatArray
 
 # Newton decrement g'H^-1 g of the deviance at which no digit is left to gain.
@@ -28,8 +28,8 @@ DECREMENT_GOAL = 1e-20
 DECREMENT_LIMIT = 1e-10
 MAX_ITERATIONS = 100
 SHORTEST_STEP = 1e-8
-# Longest step, as a multiple of the parameters (or of 1): a standard deviation far above
-# the residual's is reached by growing steps.
+# Longest step, as a multiple of the parameters (or of 1): a standard deviation far
+# above the residual's is reached by growing steps.
 FARTHEST = 10.0
 ARMIJO = 1e-4
 # Smallest curvature of a step, as a share of the largest.
@@ -77,7 +77,7 @@ def delta_of(theta: FloatArray, layout: Layout) -> FloatArray:
     for slot in layout.slots:
         c = layout.terms[slot.term].c
         L = factor_of(slot, c, theta)
-        out[slot.theta] = (L @ L.T)[np.tril_indices(c)]
+        out[slot.theta] = (L @ L.T)[lower_places(c)]
     return out
 
 
@@ -87,7 +87,7 @@ def delta_jacobian(theta: FloatArray, layout: Layout) -> FloatArray:
     for slot in layout.slots:
         c = layout.terms[slot.term].c
         L = factor_of(slot, c, theta)
-        lower = list(zip(*np.tril_indices(c), strict=True))
+        lower = list(zip(*lower_places(c), strict=True))
         for i, (a, b) in enumerate(lower):
             for j, (row, column) in enumerate(lower):
                 value = (a == row) * L[b, column] + (b == row) * L[a, column]
@@ -100,9 +100,9 @@ def bend(gradient: FloatArray, layout: Layout) -> FloatArray:
     out = np.zeros((layout.n_theta, layout.n_theta))
     for slot in layout.slots:
         c = layout.terms[slot.term].c
-        lower = list(zip(*np.tril_indices(c), strict=True))
+        lower = list(zip(*lower_places(c), strict=True))
         whole = np.zeros((c, c))
-        whole[np.tril_indices(c)] = gradient[slot.theta]
+        whole[lower_places(c)] = gradient[slot.theta]
         whole = whole + whole.T  # twice on the diagonal, as the derivative is
         for i, (row, column) in enumerate(lower):
             for j, (other, same) in enumerate(lower):
@@ -147,7 +147,7 @@ def _diagonal(layout: Layout, size: float) -> FloatArray:
     for slot in layout.slots:
         c = layout.terms[slot.term].c
         L = size * np.eye(c)
-        theta[slot.theta] = L[np.tril_indices(c)]
+        theta[slot.theta] = L[lower_places(c)]
     return theta
 
 
@@ -171,11 +171,14 @@ def _descend(
     at = evaluate(theta, moments, reml=reml)
     if at is None:
         return None
-    iterations = 0
+    iterations, last = 0, np.inf
     while True:
         products, _, gradient, hessian = _look(theta, at, moments, reml=reml)
         step, decrement = _step(gradient, hessian, free)
         done = decrement <= DECREMENT_GOAL or iterations >= MAX_ITERATIONS
+        # Among the last digits the decrement falls no further.
+        done = done or last <= decrement <= DECREMENT_LIMIT
+        last = decrement
         moved = None if done else _search(theta, step, gradient, at, moments, reml=reml)
         if moved is None:
             return Optimum(
@@ -222,15 +225,17 @@ def _search(
     longest = float(np.max(np.abs(step), initial=0.0))
     length = min(1.0, farthest / max(longest, 1e-300))
     slope = float(gradient @ step)
+    # Of the deviance: its own digits, and those lost where the residuals are small.
+    rounding = 1e-12 * abs(at.deviance) + 1e-15 * moments.total[-1, -1] / at.sigma2
     while length > SHORTEST_STEP:
         there = evaluate(theta + length * step, moments, reml=reml)
         if there is not None:
             bound = at.deviance + ARMIJO * length * slope
             if there.deviance <= bound:
                 return theta + length * step, there
-            if abs(slope) * length < 1e-14 * abs(at.deviance):
+            if abs(slope) * length < 0.01 * rounding:
                 # Too near for the deviance to tell; a Newton step is the better point.
-                close = there.deviance <= at.deviance + 1e-12 * abs(at.deviance)
+                close = there.deviance <= at.deviance + rounding
                 return (theta + length * step, there) if close else None
         length /= 2.0
     return None
@@ -256,7 +261,7 @@ def _settle(
         c = layout.terms[slot.term].c
         L = factor_of(slot, c, theta)
         signs = np.where(np.diagonal(L) < 0.0, -1.0, 1.0)
-        theta[slot.theta] = (L * signs)[np.tril_indices(c)]
+        theta[slot.theta] = (L * signs)[lower_places(c)]
     at = evaluate(theta, moments, reml=reml)
     assert at is not None
     for slot in layout.slots:

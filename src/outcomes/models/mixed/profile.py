@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from outcomes.models.options import FloatArray
+from outcomes.models.options import FloatArray, IntArray
 
 # Relative step of differences of a quantity, a smooth function of few parameters.
 STEP = 1e-5
@@ -59,20 +59,22 @@ class Constrained:
     deviance: float
 
 
-def slope_and_bend(h: Quantity, phi: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gradient and Hessian of a quantity by central differences."""
+def slope_and_bend(
+    h: Quantity, phi: FloatArray, places: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Differentiate a quantity of the parameters at some places, once and twice."""
     k = len(phi)
     size = STEP * np.maximum(np.abs(phi), 1e-2)
-    gradient, hessian = np.empty(k), np.empty((k, k))
+    gradient, hessian = np.zeros(k), np.zeros((k, k))
     wide = size * 30.0  # second differences need a longer step
     middle = h(phi)
-    for i in range(k):
+    for i in places:
         e = np.zeros(k)
         e[i] = 1.0
         gradient[i] = (h(phi + size[i] * e) - h(phi - size[i] * e)) / (2 * size[i])
         up, down = h(phi + wide[i] * e), h(phi - wide[i] * e)
         hessian[i, i] = (up - 2.0 * middle + down) / wide[i] ** 2
-        for j in range(i):
+        for j in places[places < i]:
             f = np.zeros(k)
             f[j] = 1.0
             a, b = wide[i] * e, wide[j] * f
@@ -82,7 +84,11 @@ def slope_and_bend(h: Quantity, phi: FloatArray) -> tuple[FloatArray, FloatArray
 
 
 def hold(
-    deviance: Deviance, h: Quantity, value: float, start: FloatArray
+    deviance: Deviance,
+    h: Quantity,
+    value: float,
+    start: FloatArray,
+    places: IntArray,
 ) -> Constrained | None:
     """Minimise the deviance with ``h(phi) = value``; None where that fails."""
     phi = start.copy()
@@ -92,7 +98,7 @@ def hold(
         if here is None:
             return None
         D, g, H = here
-        a, bend = slope_and_bend(h, phi)
+        a, bend = slope_and_bend(h, phi, places)
         gap = h(phi) - value
         weight = -float(a @ g) / float(a @ a)
         lagrange = g + weight * a
@@ -138,6 +144,7 @@ def limit(
     h: Quantity,
     *,
     start: FloatArray,
+    places: IntArray,
     best: float,
     rise: float,
     width: float,
@@ -154,6 +161,8 @@ def limit(
         The quantity, on a scale without ends.
     start : FloatArray, shape (k,)
         Where the deviance is least, or, where the quantity has no value there, nearby.
+    places : IntArray
+        Parameters the quantity depends on.
     best : float
         Its least value.
     rise : float
@@ -184,10 +193,14 @@ def limit(
         if value in known:
             return known[value]
         guess = scaled(last[0], value) if scaled is not None else last[0]
-        found = hold(deviance, h, value, guess)
+        found = hold(deviance, h, value, guess, places)
         if found is None:
             found = hold(
-                deviance, h, value, start if scaled is None else scaled(start, value)
+                deviance,
+                h,
+                value,
+                start if scaled is None else scaled(start, value),
+                places,
             )
         if found is None:
             raise ArithmeticError

@@ -13,7 +13,7 @@ from outcomes.errors import ModelError
 from outcomes.models.inference import check_conf_level
 from outcomes.models.mixed.effects import INTERCEPT, Term
 from outcomes.models.mixed.profile import limit, slope_and_bend
-from outcomes.models.options import BoolArray, FloatArray, check_option
+from outcomes.models.options import BoolArray, FloatArray, IntArray, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,10 @@ class Surface(Protocol):
     @property
     def start(self) -> FloatArray:
         """Parameters at the minimum."""
+
+    @property
+    def places(self) -> IntArray:
+        """Parameters the variance components depend on."""
 
     @property
     def best(self) -> float:
@@ -323,6 +327,7 @@ def _limit(over: Surface, target: Target, rise: float, side: int) -> float:
         over.deviance,
         quantity,
         start=start,
+        places=over.places,
         best=over.best,
         rise=rise,
         width=_width(over, target, start, rise),
@@ -340,7 +345,7 @@ def _width(over: Surface, target: Target, start: FloatArray, rise: float) -> flo
     """Distance of the limit if the deviance were a parabola."""
     here = over.deviance(start)
     slope, _ = slope_and_bend(
-        lambda phi: target.to_scale(target.value(over.parts(phi))), start
+        lambda phi: target.to_scale(target.value(over.parts(phi))), start, over.places
     )
     if here is None:
         return 0.5

@@ -42,6 +42,7 @@ def _(
     names = list(fit.estimated_terms)
     over = surface(fit)
     m = fit.prepared.problem.structure.n_theta
+    places = m + np.arange(len(fit.beta))
     rows = []
     for name in wanted:
         if name not in names:  # it repeats earlier columns
@@ -56,6 +57,7 @@ def _(
                 over.deviance,
                 quantity,
                 start=over.start,
+                places=places,
                 best=over.best,
                 rise=rise,
                 width=float(np.sqrt(rise)),
@@ -63,7 +65,7 @@ def _(
             )
             for side in (-1, 1)
         ]
-        none = hold(over.deviance, quantity, 0.0, over.start)
+        none = hold(over.deviance, quantity, 0.0, over.start, places)
         statistic = np.nan if none is None else max(none.deviance - over.best, 0.0)
         rows.append((name, fit.beta[j], *ends, statistic, float(chdtrc(1, statistic))))
     columns = ["term", "estimate", "conf_low", "conf_high", "statistic", "p_value"]

@@ -13,7 +13,7 @@ from outcomes.models.mixed.glmm.optimise import State, descend, hessian
 from outcomes.models.mixed.glmm.results import GlmmFit
 from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.mixed.variance import Parts, Surface, surface
-from outcomes.models.options import BoolArray, FloatArray
+from outcomes.models.options import BoolArray, FloatArray, IntArray
 
 # Variance of the latent variable behind a threshold; a count has none.
 LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0}
@@ -46,6 +46,11 @@ class GlmmSurface:
     near: State
     curved: State
     curvature: FloatArray
+
+    @property
+    def places(self) -> IntArray:
+        """Elements of the factors."""
+        return np.arange(self.fit.prepared.problem.structure.n_theta)
 
     @property
     def terms(self) -> tuple[Term, ...]:
