@@ -117,9 +117,9 @@ def _notes(context: Context) -> list[str]:
             ", on the latent scale of the logistic model, where the residual variance"
             " is \u03c0\u00b2/3."
             if latent(context)
-            else "; that of sites is the correlation of two values from one site and"
-            " otherwise unlike subjects. Arms, visits and covariates of the model are"
-            " set apart before."
+            else "; that of sites is the correlation of two subjects of one site who"
+            " share nothing else. Arms, visits and covariates of the model are set apart"
+            " before."
         )
     )
     said.append(

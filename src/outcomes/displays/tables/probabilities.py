@@ -165,6 +165,7 @@ def _shares(context: Context) -> list[Row]:
 
         limits = interval(get("conf_low"), get("conf_high"))
         label = f"Intraclass correlation, {effect_label(context, name, '')}"
+        label += f" ({context.confidence} CI)"
         cell = with_brackets(get("estimate"), limits)
         rows.append(Row(text(label), (cell,), 1, wide=True))
     return rows

@@ -99,6 +99,27 @@ def without_members(data: pd.DataFrame, requests: Sequence[Request]) -> BoolArra
     return lost
 
 
+def check_members(
+    requests: Sequence[Request], data: pd.DataFrame, outcome: str
+) -> None:
+    """Refuse columns of members that are there twice or hold no single values.
+
+    Raises
+    ------
+    ModelError
+        Naming the column.
+    """
+    names = [name for request in requests if request.multiple for name in request.columns]
+    for name in (*names, outcome):
+        if list(data.columns).count(name) > 1:
+            raise ModelError(f"data has more than one column {name!r}.")
+    for name in names:
+        if any(isinstance(value, list | dict | set) for value in data[name]):
+            raise ModelError(
+                f"{name!r} holds lists or mappings; a cell must be one value."
+            )
+
+
 def read_terms(
     requests: Sequence[Request], data: pd.DataFrame, design: Design, levels: Levels
 ) -> tuple[Term, ...]:
@@ -118,17 +139,22 @@ def read_terms(
     Raises
     ------
     ModelError
-        If a grouping has one level, no level shows a slope, or an effect is constant.
+        If a grouping has one level, no level shows a slope, an effect is constant, or
+        two groupings are the same.
     """
     rows = data.iloc[design.rows].reset_index(drop=True)
-    return tuple(_read_term(request, rows, design, levels) for request in requests)
+    terms = tuple(_read_term(request, rows, design, levels) for request in requests)
+    _check_apart(terms)
+    return terms
 
 
 def _read_term(
     request: Request, rows: pd.DataFrame, design: Design, levels: Levels
 ) -> Term:
     member, weights, names = (
-        _members(request, rows) if request.multiple else _combine(request, rows, levels)
+        _members(request, rows, levels)
+        if request.multiple
+        else _combine(request, rows, levels)
     )
     if len(names) < 2:
         raise ModelError(
@@ -176,14 +202,18 @@ def _combine(
 
 
 def _members(
-    request: Request, rows: pd.DataFrame
+    request: Request, rows: pd.DataFrame, levels: Levels
 ) -> tuple[IntArray, FloatArray, tuple[Any, ...]]:
     """Members named in several columns, each with an equal share of the record."""
     import pandas as pd
 
     named = [rows[name].astype(object) for name in request.columns]
     every = pd.concat(named, ignore_index=True)
-    order = declared_order(every, request.grouping, {})
+    declared = [levels[name] for name in request.columns if name in levels]
+    whose = {request.grouping: declared[0]} if declared else {}
+    order = declared_order(every, request.grouping, whose)
+    present = set(every.dropna())
+    order = tuple(value for value in order if value in present)
     as_factor(every.dropna(), request.grouping, order)
     place = {value: k for k, value in enumerate(order)}
     member = np.array(
@@ -240,6 +270,32 @@ def code_effects(term: Term, rows: pd.DataFrame) -> FloatArray:
         coded["records"] = 1.0
     matrix = term.spec.get_model_matrix(coded, na_action="raise")
     return np.asarray(matrix.to_numpy(dtype=float))
+
+
+def _check_apart(terms: Sequence[Term]) -> None:
+    """Refuse an effect of two groupings that divide the records alike."""
+    seen: dict[tuple[bytes, str], str] = {}
+    for term in terms:
+        divided = _division(term)
+        for effect in term.effects:
+            other = seen.setdefault((divided, effect), term.grouping)
+            if other != term.grouping:
+                raise ModelError(
+                    f"random: {other!r} and {term.grouping!r} divide the records alike,"
+                    f" so their variances of {effect} cannot be told apart. Leave one"
+                    " out."
+                )
+
+
+def _division(term: Term) -> bytes:
+    """Which records share levels, whatever the names of levels and columns."""
+    order = np.lexsort((term.member, term.weights == 0.0), axis=0)
+    member = np.take_along_axis(term.member, order, axis=0)
+    weights = np.take_along_axis(term.weights, order, axis=0)
+    _, first, codes = np.unique(member, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[codes].tobytes() + weights.tobytes()
 
 
 def _check_slopes(term: Term) -> None:

@@ -16,6 +16,8 @@ from outcomes.errors import ModelError, one_of
 from outcomes.models.formula import Formula, parse_formula
 
 MEMBERSHIP: Final = re.compile(r"\s*mm\s*\(([^()]*)\)\s*")
+# An effect independent of the others.
+APART: Final = re.compile(r"\s*[^\W\d]\w*(\s*:\s*[^\W\d]\w*)*\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ def read_random(
                 " {'USUBJID': '1 + WEEK'}."
             )
         for name, parts, multiple in _levels_of(grouping, columns):
+            if outcome in parts:
+                raise ModelError(
+                    f"random: {grouping!r}: the outcome {outcome!r} cannot be a"
+                    " grouping."
+                )
             for formula in _blocks(name, terms, outcome, columns):
                 found.append(Request(name, parts, multiple, formula))
     shown = [(request.grouping, request.terms.terms) for request in found]
@@ -128,7 +135,14 @@ def _blocks(
     left, independent, right = terms.partition("||")
     texts = [left]
     if independent:
-        texts += [f"0 + {part}" for part in right.split("+")]
+        parts = right.split("+")
+        wrong = [part.strip() for part in parts if not APART.fullmatch(part)]
+        if wrong:
+            raise ModelError(
+                f"random: {terms!r} of {grouping!r}: after '||' stand columns or their"
+                f" products A:B, joined by '+', and not {wrong[0]!r}."
+            )
+        texts += [f"0 + {part}" for part in parts]
     found = []
     for text in texts:
         try:

@@ -15,6 +15,7 @@ from outcomes.models.fixed_part import orthonormalise
 from outcomes.models.formula import parse_formula
 from outcomes.models.mixed.effects import (
     Term,
+    check_members,
     columns_needed,
     read_terms,
     without_members,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 # Residual sum of squares, as a share of that of the outcome, that is rounding alone.
 NO_RESIDUAL = 1e-20
+# Share of what the formula leaves below which residuals are too small to compute with.
+TINY_RESIDUAL = 1e-8
 # Share of a standard deviation that is independent of the others', that is none.
 DEGENERATE = 1e-6
 
@@ -146,6 +149,10 @@ def fit_lmm(
     found = small_sample(optimum, moments, df=kind, preset=whose, reml=reml)
     counts = {term.grouping: term.q for term in terms}
     deviance = optimum.at.deviance + (fixed.log_det if reml else 0.0)
+    share = optimum.at.sigma2 * len(rest) / float(rest @ rest)
+    convergence = _tell(
+        optimum, design, fixed.aliased, boundary, found.messages, share
+    )
     return LmmFit(
         formula=str(design.formula),
         random=dict(random),
@@ -170,7 +177,7 @@ def fit_lmm(
         n_groups=counts,
         excluded=design.excluded,
         boundary=boundary,
-        convergence=_tell(optimum, design, fixed.aliased, boundary, found.messages),
+        convergence=convergence,
         moments=moments,
         optimum=optimum,
         origin=fixed.to_columns @ projected,
@@ -212,6 +219,7 @@ def read_model(
     names = list(map(str, data.columns))
     parsed = parse_formula(formula, names)
     requests = read_random(random, outcome=parsed.outcome, columns=names)
+    check_members(requests, data, parsed.outcome)
     used, lost = _with_members(data, requests, parsed.outcome, missing)
     keys = tuple(dict.fromkeys((*columns_needed(requests), *needed)))
     design = build_design(
@@ -306,6 +314,7 @@ def _tell(
     aliased: Any,
     boundary: Sequence[str],
     further: Sequence[str],
+    share: float,
 ) -> Convergence:
     values = np.linalg.eigvalsh(optimum.hessian)
     good = optimum.decrement <= DECREMENT_LIMIT
@@ -315,6 +324,12 @@ def _tell(
             f"the Newton decrement is still {optimum.decrement:.1e} after"
             f" {optimum.iterations} iterations"
         )
+        if share < TINY_RESIDUAL:
+            messages.append(
+                f"the random effects explain '{design.formula.outcome}' almost without"
+                f" remainder: the residual variance is {share:.0e} of what the formula"
+                " leaves"
+            )
     return Convergence(
         status="converged" if good else "not-converged",
         optimiser="newton",

@@ -71,8 +71,8 @@ def small_sample(
 
 
 _FLAT = (
-    "the information about the variance components has no inverse, so there are no"
-    " degrees of freedom"
+    "the data do not determine the variance components: their likelihood is flat, so"
+    " how they share the variance is arbitrary and there are no degrees of freedom"
 )
 
 
