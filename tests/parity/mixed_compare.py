@@ -79,7 +79,7 @@ def _shared_blocks(random: dict[str, Any]) -> list[dict[str, Any]]:
 def _modes(fit: Any, theirs: list[dict[str, Any]], kind: str) -> list[Comparison]:
     tables = {}
     for key, how in (("conditional_sd", "known"), ("prediction_error", "estimated")):
-        if key in theirs[0] or key == "conditional_sd":
+        if theirs and (key in theirs[0] or key == "conditional_sd"):
             frame = models.random_effects(fit, fixed=how)
             frame = frame.assign(level=frame["level"].astype(str))
             tables[key] = frame.set_index(["grouping", "term", "level"])
@@ -336,8 +336,16 @@ def glmm_by(name: str, engine: str, points: int) -> list[Comparison]:
         *glmm_likelihood(fit, name, engine, theirs),
         *_glmm_fixed(fit, theirs),
         *_glmm_spread(fit, theirs),
-        *(_modes(fit, theirs["modes"], "mode") if "modes" in theirs else []),
+        *_modes(fit, _modes_of(engine, name, theirs), "mode"),
     ]
+
+
+def _modes_of(engine: str, name: str, theirs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read conditional modes; lme4's SDs for a probit are of the expected curvature."""
+    blocks: list[dict[str, Any]] = theirs.get("modes", [])
+    if engine == "lme4" and cases.own("glmm", name)["spec"].get("link") == "probit":
+        return [{k: b[k] for k in b if k != "conditional_sd"} for b in blocks]
+    return blocks
 
 
 def glmm_likelihood(

@@ -216,33 +216,38 @@ def loglik(m: Scalar, t: Array) -> float:
 def differences(
     f: Callable[[Array], Any],
     t: Array,
-    h: float,
+    steps: Array,
     weights: dict[int, float] | None = None,
 ) -> Array:
-    """Differentiate f in every parameter, by default to the eighth order of ``h``."""
+    """Differentiate f in every parameter, by default to the eighth order."""
     out = []
     for k in range(len(t)):
         move = np.zeros_like(t)
-        move[k] = h
+        move[k] = steps[k]
         slope = sum(
             w * (f(t + i * move) - f(t - i * move))
             for i, w in (weights or EIGHTH).items()
         )
-        out.append(slope / h)
+        out.append(slope / steps[k])
     return np.array(out)
+
+
+def _sizes(m: Scalar, t: Array) -> Array:
+    """Return what a unit of each parameter does to the linear predictor, at most."""
+    return np.r_[np.maximum(np.abs(m.X).max(axis=0), 1.0), np.ones(len(t) - m.p)]
 
 
 def gradient(m: Scalar, t: Array) -> Array:
     """Gradient: analytic for the exact integral, else by differences."""
     if m.points is None:
         return exact(m, t)[1]
-    return differences(lambda q: quadrature(m, q), t, 0.01, FOURTH)
+    return differences(lambda q: quadrature(m, q), t, 0.01 / _sizes(m, t), FOURTH)
 
 
 def hessian(m: Scalar, t: Array) -> Array:
     """Second derivatives, differences of the gradient."""
     weights = EIGHTH if m.points is None else FOURTH
-    H = differences(lambda q: gradient(m, q), t, 0.02, weights)
+    H = differences(lambda q: gradient(m, q), t, 0.02 / _sizes(m, t), weights)
     return np.asarray((H + H.T) / 2)
 
 

@@ -42,7 +42,6 @@ from studies.therapy_trials import (
     CONTROL,
     EARLY,
     LAST,
-    N_TRIALS,
     PRIMARY,
     SCENARIOS,
     SEED,
@@ -67,12 +66,12 @@ def analyse_trial(scenario: Scenario, index: int, seed: int = SEED) -> Numbers:
     data = simulate_trial(scenario, index, seed)
     early = data[data["visit"].isin(EARLY)]
     early = early.assign(visit=early["visit"].cat.remove_unused_categories())
-    return {
-        **_try(_linear, early, scenario.intervals),
-        **_try(_mmrm, early),
-        **_try(_mixed_logistic, data),
-        **_try(_gee, data),
-    }
+    out = _try(_linear, early, scenario)
+    if scenario.further:
+        out |= _try(_further, early)
+    if scenario.yes_no:
+        out |= _try(_mixed_logistic, data) | _try(_gee, data)
+    return out
 
 
 def _try(analyse: Callable[..., Numbers], *given: Any) -> Numbers:
@@ -83,30 +82,35 @@ def _try(analyse: Callable[..., Numbers], *given: Any) -> Numbers:
         return {}
 
 
-def _linear(data: pd.DataFrame, intervals: bool) -> Numbers:
+def _linear(data: pd.DataFrame, scenario: Scenario) -> Numbers:
     """Linear mixed model: components, their tests and limits, the difference."""
     fit = fit_lmm(CHANGE, data, random=RANDOM, df="kenward-roger")
     out: Numbers = {"lmm_converged": float(fit.convergence.converged)}
     if not fit.convergence.converged:
         return out
     over = surface(fit)
-    tests = component_tests(fit)
+    kind = "profile" if scenario.intervals else None
     for place, name in ((SITE, "site"), (THERAPIST, "therapist")):
         # `variance_components` computes these and those of two more rows.
-        kind = "profile" if intervals else None
         found = _interval(over, Target("sd", place, (0,)), 0.95, kind)
         out |= dict(zip(_three(name), found, strict=True))
-        out[f"{name}_p"] = float(tests["p_value"].iloc[place])
-        out[f"{name}_lr"] = float(tests["statistic"].iloc[place])
-    out |= _difference(fit, "kr")
+    if scenario.site_sd == 0.0:
+        tests = component_tests(fit)
+        for place, name in ((SITE, "site"), (THERAPIST, "therapist")):
+            out[f"{name}_lr"] = float(tests["statistic"].iloc[place])
+            out[f"{name}_p"] = float(tests["p_value"].iloc[place])
+    return out | _difference(fit, "kr")
+
+
+def _further(data: pd.DataFrame) -> Numbers:
+    """Compute the difference with Satterthwaite's degrees of freedom, and by an MMRM.
+
+    The MMRM has a covariance of each arm, and neither sites nor therapists.
+    """
     fit = fit_lmm(CHANGE, data, random=RANDOM, df="satterthwaite")
-    return out | _difference(fit, "satt")
-
-
-def _mmrm(data: pd.DataFrame) -> Numbers:
-    """MMRM with a covariance of each arm, without sites and therapists."""
-    fit = fit_mmrm(CHANGE, data, subject="subject", visit="visit", group="arm")
-    return _difference(fit, "mmrm") if fit.convergence.converged else {}
+    out = _difference(fit, "satt") if fit.convergence.converged else {}
+    by_arm = fit_mmrm(CHANGE, data, subject="subject", visit="visit", group="arm")
+    return out | _difference(by_arm, "mmrm") if by_arm.convergence.converged else out
 
 
 def _difference(fit: Any, name: str) -> Numbers:
@@ -132,15 +136,15 @@ def _mixed_logistic(data: pd.DataFrame) -> Numbers:
 
 def _gee(data: pd.DataFrame) -> Numbers:
     """Marginal model, with the usual robust errors and those for few subjects."""
-    out: Numbers = {}
-    for vcov, name in (("robust", "gee"), ("kauermann-carroll", "gee_kc")):
-        fit = fit_gee(YES_NO, data, subject="subject", visit="visit", vcov=vcov)
-        out["gee_converged"] = float(fit.convergence.converged)
-        if not fit.convergence.converged:
-            return out
-        for visit in (PRIMARY, LAST):
-            out |= _risks(fit, f"{name}_{visit}", visit, "risk-difference")
-    return out
+    given = {"subject": "subject", "visit": "visit"}
+    fit = fit_gee(YES_NO, data, **given)
+    out: Numbers = {"gee_converged": float(fit.convergence.converged)}
+    if not fit.convergence.converged:
+        return out
+    for visit in (PRIMARY, LAST):
+        out |= _risks(fit, f"gee_{visit}", visit, "risk-difference")
+    fit = fit_gee(YES_NO, data, vcov="kauermann-carroll", **given)
+    return out | _risks(fit, f"gee_kc_{PRIMARY}", PRIMARY, "risk-difference")
 
 
 def _risks(fit: Any, name: str, visit: str, measure: Any) -> Numbers:
@@ -165,17 +169,17 @@ def columns() -> list[str]:
     """Names of the numbers of a trial, in order."""
     names = ["lmm_converged"]
     for part in ("site", "therapist"):
-        names += [*_three(part), f"{part}_p", f"{part}_lr"]
+        names += [*_three(part), f"{part}_lr", f"{part}_p"]
     names += [*_three("kr"), *_three("satt"), *_three("mmrm")]
     names += ["glmm_converged", "glmm_sd", *_three("or_conditional")]
     names += [*_three("or_marginal"), "gee_converged"]
-    for model in ("glmm", "gee", "gee_kc"):
+    for model in ("glmm", "gee"):
         for visit in (PRIMARY, LAST):
             names += _three(f"{model}_{visit}")
-    return names
+    return [*names, *_three(f"gee_kc_{PRIMARY}")]
 
 
-def run_study(path: Path, n_trials: int = N_TRIALS, seed: int = SEED) -> None:
+def run_study(path: Path, seed: int = SEED, share: float = 1.0) -> None:
     """Analyse what is not in the file yet, line by line, all scenarios in turn."""
     done = set()
     if path.exists():
@@ -185,9 +189,10 @@ def run_study(path: Path, n_trials: int = N_TRIALS, seed: int = SEED) -> None:
         writer = csv.DictWriter(stream, names, lineterminator="\n", restval="")
         if not done:
             writer.writeheader()
-        for index in range(n_trials):
+        for index in range(max(scenario.n_trials for scenario in SCENARIOS)):
             for scenario in SCENARIOS:
-                if (scenario.key, index) in done:
+                enough = index >= share * scenario.n_trials
+                if enough or (scenario.key, index) in done:
                     continue
                 found = analyse_trial(scenario, index, seed)
                 shown = {
@@ -238,13 +243,13 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="analyse nothing")
     parser.add_argument("--folder", type=Path, default=STUDIES, help="of the numbers")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--trials", type=int, default=N_TRIALS)
+    parser.add_argument("--share", type=float, default=1.0, help="of the trials")
     given = parser.parse_args()
     trials, truth = given.folder / TRIALS, given.folder / TRUTH
     if not given.tables:
         if not truth.exists():
             write_truth(truth)
-        run_study(trials, given.trials, given.seed)
+        run_study(trials, given.seed, given.share)
         sort_trials(trials)
     frame, known = pd.read_csv(trials), read_truth(truth)
     print(tabulate(frame, known))

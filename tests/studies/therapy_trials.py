@@ -21,7 +21,6 @@ from outcomes.simulate.streams import Streams
 from outcomes.simulate.trial import build_trial
 
 SEED: Final = 505_000
-N_TRIALS: Final = 500
 ARM, CONTROL = "PSI25", "PSI1"
 PRIMARY, LAST = "WEEK3", "WEEK12"
 VISITS: Final = ("DAY2", "WEEK1", "WEEK3", "WEEK6", "WEEK9", "WEEK12")
@@ -60,8 +59,14 @@ class Scenario:
         Whether subjects of all arms vary alike, and normally.
     large : bool
         Whether there are 88 sites and 1,008 subjects.
+    n_trials : int
+        How many.
     intervals : bool
-        Whether profile intervals are computed.
+        Whether profile intervals of standard deviations are computed.
+    yes_no : bool
+        Whether models of remission are fitted.
+    further : bool
+        Whether methods are fitted that are only there to be compared with.
     """
 
     name: str
@@ -71,15 +76,27 @@ class Scenario:
     stays: bool = False
     even: bool = False
     large: bool = False
+    n_trials: int = 500
     intervals: bool = True
+    yes_no: bool = True
+    further: bool = False
 
 
 SCENARIOS: Final = (
-    Scenario("as it happens", "trial"),
-    Scenario("nobody leaves", "complete", stays=True),
-    Scenario("nobody leaves, arms vary alike", "even", stays=True, even=True),
-    Scenario("no effect of site or therapist", "null", 0.0, 0.0, intervals=False),
-    Scenario("88 sites", "large", large=True, intervals=False),
+    Scenario("as it happens", "trial", further=True),
+    Scenario("nobody leaves", "complete", stays=True, n_trials=200, intervals=False),
+    Scenario(
+        "nobody leaves, arms vary alike", "even", stays=True, even=True, n_trials=200
+    ),
+    Scenario("88 sites", "large", large=True, n_trials=100, intervals=False),
+    Scenario(
+        "no effect of site or therapist",
+        "null",
+        site_sd=0.0,
+        therapist_sd=0.0,
+        intervals=False,
+        yes_no=False,
+    ),
 )
 
 

@@ -21,7 +21,9 @@ from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
 from outcomes.models.comparisons import contrasts, joint_test
 from outcomes.models.estimates import Estimates
+from outcomes.models.g_computation import Measure, standardise
 from outcomes.models.means import emmeans
+from outcomes.models.profiles import profile_intervals
 from outcomes.study.model import GlmmModel
 from outcomes.study.spec import LongitudinalResponders, Study, Visit
 
@@ -35,8 +37,9 @@ MARGINAL: Final = (
     "as if all were in the arm"
 )
 _INTEGRATED: Final = ", random effects integrated out"
+_PROFILE: Final = "limits and test by the profile of the penalised likelihood"
 _DELTA: Final = "limits by the delta method"
-_MEASURES: Final = (
+_MEASURES: Final[tuple[tuple[Measure, str, float], ...]] = (
     ("risk-difference", "risk-difference", 100.0),
     ("risk-ratio", "risk-ratio", 1.0),
     ("odds-ratio", "odds-ratio-marginal", 1.0),
@@ -213,8 +216,6 @@ def _marginal(
     ard: ArdRows,
 ) -> None:
     """Add population-averaged probabilities, differences and ratios."""
-    from outcomes.models.g_computation import standardise
-
     arm = data.people.arm_variable
     integrated = _INTEGRATED if hasattr(fit, "n_groups") else ""
     ard = ard.at(
@@ -261,20 +262,27 @@ def _conditional(
     by = ("AVISIT",) if fitted.joint else ()
     means = emmeans(fit, arm, by=by, conf_level=conf_level)
     compared = contrasts(means, reference=reference, over=arm)
-    ard = ard.at(
-        term="odds-ratio-conditional",
-        method=in_words(
-            fitted.words,
-            fitted.conditional,
-            "Wald limits on the log scale",
-            data.what.handling,
-        ),
-    )
+    ard = ard.at(term="odds-ratio-conditional")
+    penalised = getattr(fit, "penalty", None) is not None
+    limits = _PROFILE if penalised else "Wald limits on the log scale"
+    words = (fitted.words, fitted.conditional, limits, data.what.handling)
     for row in compared.frame.to_dict("records"):
-        line = ard.at(**_place(data, row, visits, reference))
+        line = ard.at(**_place(data, row, visits, reference), method=in_words(*words))
+        if penalised and math.isfinite(row["estimate"]):
+            row |= _profiled(fit, f"{arm}[T.{row[arm]}]", conf_level)
         ratio = {k: _exp(row[k]) for k in ("estimate", "conf_low", "conf_high")}
         _add(line, {**row, **ratio}, 1.0, conf_level, compared=True)
     return compared
+
+
+def _profiled(fit: Any, term: str, conf_level: float) -> dict[str, float]:
+    """Return limits and test of a log odds ratio by the penalised likelihood.
+
+    Wald's are poor where Firth's penalty is needed: the likelihood is skew there.
+    """
+    found = profile_intervals(fit, term, conf_level).iloc[0]
+    same = {n: float(found[n]) for n in ("conf_low", "conf_high", "p_value")}
+    return {**same, "chisq": float(found["statistic"])}
 
 
 def _exp(value: float) -> float:
@@ -321,7 +329,9 @@ def _add(
             ard.add(name, scale * row[name], conf_level=conf_level)
     if not compared:
         return
-    if math.isfinite(row["df"]):
+    if "chisq" in row:
+        ard.add("chisq", row["chisq"])
+    elif math.isfinite(row["df"]):
         ard.add_all({"df": row["df"], "t": row["statistic"]})
     else:
         ard.add("z", row["statistic"])

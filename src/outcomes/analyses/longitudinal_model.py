@@ -247,6 +247,6 @@ def _logistic(
     return Fitted(
         fits=tuple(fits),
         joint=False,
-        words=f"logistic regression {formula} for each visit, {how}, Wald limits",
+        words=f"logistic regression {formula} for each visit, {how}",
         conditional="conditional on covariates",
     )

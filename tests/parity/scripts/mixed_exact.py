@@ -170,7 +170,7 @@ def marginal(m: scalar.Scalar, t: np.ndarray, cov: np.ndarray) -> dict[str, Any]
         eta = (rows @ q[: m.p])[:, None] + np.exp(q[m.p]) * scalar.GRID
         return np.asarray(of(eta) @ weights)
 
-    slope = scalar.differences(risks, t, 0.01).T
+    slope = scalar.differences(risks, t, np.full(len(t), 0.002)).T
     joint = slope @ cov @ slope.T
     risk = risks(t)
     return {

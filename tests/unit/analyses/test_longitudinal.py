@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from clustered import (
     SOURCES,
@@ -16,9 +17,11 @@ from clustered import (
 from hand_made import Results, run, study
 
 from outcomes.models.comparisons import contrasts
+from outcomes.models.g_computation import standardise
+from outcomes.models.logistic.fit import fit_logistic
 from outcomes.models.means import emmeans
 from outcomes.models.mixed.glmm.fit import fit_glmm
-from outcomes.models.g_computation import standardise
+from outcomes.models.profiles import profile_intervals
 
 COMPARED = {"visit": "WEEK3", "arm": "ACT", "comparator": "CTL"}
 RATIOS = ("odds-ratio-marginal", "odds-ratio-conditional")
@@ -306,6 +309,33 @@ def test_a_regression_without_penalty_fails_at_its_visit_alone(
         people, never(people, rows), kind="logistic", penalty="firth"
     )
     assert not (with_penalty.frame["error"] != "").any()
+
+
+def test_a_penalised_odds_ratio_has_the_limits_of_its_profile(
+    people: list[Any], rows: list[Any]
+) -> None:
+    wish = {"kind": "logistic", "penalty": "firth"}
+    found = over_time(people, never(people, rows), **wish)
+    subject_rows, records = frames(people, never(people, rows))
+    base = records[records["ABLFL"] == "Y"].set_index("USUBJID")["AVAL"]
+    here = (records["PARAMCD"] == "RESP") & (records["AVISIT"] == "WEEK3")
+    used = records[here].merge(subject_rows[["USUBJID", "TRT01P"]])
+    fit = fit_logistic(
+        "AVAL ~ TRT01P + BASE",
+        used.assign(BASE=used["USUBJID"].map(base)),
+        penalty="firth",
+        levels={"TRT01P": ["CTL", "ACT"]},
+    )
+    own = profile_intervals(fit, "TRT01P[T.ACT]").iloc[0]
+    for name, value in (
+        ("conf_low", np.exp(own["conf_low"])),
+        ("conf_high", np.exp(own["conf_high"])),
+        ("chisq", own["statistic"]),
+        ("p_value", own["p_value"]),
+    ):
+        stored = found.value("odds-ratio-conditional", name, **COMPARED)
+        assert stored == pytest.approx(value, rel=1e-6)
+    assert found.rows(term="odds-ratio-conditional", statistic="z").empty
 
 
 def test_an_arm_without_records_is_said_so(people: list[Any], rows: list[Any]) -> None:

@@ -118,8 +118,8 @@ def _notes(context: Context) -> list[str]:
             " is \u03c0\u00b2/3."
             if latent(context)
             else "; that of sites is the correlation of two subjects of one site who"
-            " share nothing else. Arms, visits and covariates of the model are set apart"
-            " before."
+            " share nothing else. Arms, visits and covariates of the model are set"
+            " apart before."
         )
     )
     said.append(

@@ -109,7 +109,9 @@ def check_members(
     ModelError
         Naming the column.
     """
-    names = [name for request in requests if request.multiple for name in request.columns]
+    names = [
+        name for request in requests if request.multiple for name in request.columns
+    ]
     for name in (*names, outcome):
         if list(data.columns).count(name) > 1:
             raise ModelError(f"data has more than one column {name!r}.")
@@ -298,8 +300,23 @@ def _division(term: Term) -> bytes:
     return rank[codes].tobytes() + weights.tobytes()
 
 
+def _check_together(term: Term) -> None:
+    """Refuse correlated effects of which no level has both, arms of subjects say."""
+    if term.c < 2 or not term.single:
+        return
+    shown = np.zeros((term.q, term.c))
+    np.maximum.at(shown, term.member[0], (term.values != 0.0).astype(float))
+    for i, j in np.argwhere(np.tril(shown.T @ shown == 0.0, -1)):
+        raise ModelError(
+            f"random: no level of {term.grouping!r} shows both {term.effects[j]!r} and"
+            f" {term.effects[i]!r}, so their covariance is not determined. Give them as"
+            " columns of 0 and 1, apart by '||'."
+        )
+
+
 def _check_slopes(term: Term) -> None:
     """Refuse effects that no level shows: all zero, or a slope on one value."""
+    _check_together(term)
     for j, name in enumerate(term.effects):
         x = term.values[:, j]
         if not np.any(x != x[0]) and name != INTERCEPT:

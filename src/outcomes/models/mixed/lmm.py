@@ -150,9 +150,7 @@ def fit_lmm(
     counts = {term.grouping: term.q for term in terms}
     deviance = optimum.at.deviance + (fixed.log_det if reml else 0.0)
     share = optimum.at.sigma2 * len(rest) / float(rest @ rest)
-    convergence = _tell(
-        optimum, design, fixed.aliased, boundary, found.messages, share
-    )
+    convergence = _tell(optimum, design, fixed.aliased, boundary, found.messages, share)
     return LmmFit(
         formula=str(design.formula),
         random=dict(random),
