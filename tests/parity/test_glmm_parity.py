@@ -165,9 +165,15 @@ def test_quadrature_by_definition(name: str, points: int) -> None:
     assert_close(compare.glmm_exact(name, points, points), TIGHT)
 
 
-@pytest.mark.parametrize("name", SCALAR)
+def _profiled() -> list[Any]:
+    """Name every case; hundreds of refits of the real trials are slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(n, marks=slow) if n in cases.REAL else n for n in SCALAR]
+
+
+@pytest.mark.parametrize("name", _profiled())
 def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
-    fit = cases.glmm_fit("own", name, MANY)
+    fit = cases.glmm_fit("own", name, MANY if name in cases.REAL else 41)
     block = cases.exact("glmm", name)["exact"]
     frame = models.profile_intervals(fit).set_index("term")
     order = order_of(block["names"], fit)

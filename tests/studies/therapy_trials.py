@@ -20,7 +20,7 @@ from outcomes.simulate.preset import Preset, load_preset
 from outcomes.simulate.streams import Streams
 from outcomes.simulate.trial import build_trial
 
-SEED: Final = 505_000
+SEED: Final = 506_000
 ARM, CONTROL = "PSI25", "PSI1"
 PRIMARY, LAST = "WEEK3", "WEEK12"
 VISITS: Final = ("DAY2", "WEEK1", "WEEK3", "WEEK6", "WEEK9", "WEEK12")
@@ -84,14 +84,14 @@ class Scenario:
 
 SCENARIOS: Final = (
     Scenario("as it happens", "trial", further=True),
-    Scenario("nobody leaves", "complete", stays=True, n_trials=200, intervals=False),
+    Scenario("nobody leaves", "complete", stays=True, n_trials=100, intervals=False),
     Scenario(
-        "nobody leaves, arms vary alike", "even", stays=True, even=True, n_trials=200
+        "nobody leaves, arms vary alike", "even", stays=True, even=True, n_trials=150
     ),
-    Scenario("88 sites", "large", large=True, n_trials=100, intervals=False),
+    Scenario("88 sites", "large", large=True, n_trials=60, intervals=False),
     Scenario(
         "no effect of site or therapist",
-        "null",
+        "neither",
         site_sd=0.0,
         therapist_sd=0.0,
         intervals=False,
@@ -224,7 +224,9 @@ def _moments(
     """Quantities of one batch of people."""
     at = {visit: 1 + VISITS.index(visit) for visit in VISITS}
     out: dict[str, float] = {}
-    change = {arm: course.total - course.total[:, [0]] for arm, course in courses.items()}
+    change = {
+        arm: course.total - course.total[:, [0]] for arm, course in courses.items()
+    }
     mean = {arm: values[:, at[PRIMARY]].mean() for arm, values in change.items()}
     out["difference"] = mean[ARM] - mean[CONTROL]
     seen = _seen_of_team(change, team)

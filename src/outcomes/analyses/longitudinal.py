@@ -6,6 +6,7 @@ Method: ``docs/methods/longitudinal-remission.md``.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
 from outcomes.analyses.binary_data import BinaryData, binary_data
@@ -21,8 +22,9 @@ from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
 from outcomes.models.comparisons import contrasts, joint_test
 from outcomes.models.estimates import Estimates
-from outcomes.models.g_computation import Measure, standardise
+from outcomes.models.g_computation import standardise
 from outcomes.models.means import emmeans
+from outcomes.models.options import Measure
 from outcomes.models.profiles import profile_intervals
 from outcomes.study.model import GlmmModel
 from outcomes.study.spec import LongitudinalResponders, Study, Visit
@@ -269,19 +271,21 @@ def _conditional(
     for row in compared.frame.to_dict("records"):
         line = ard.at(**_place(data, row, visits, reference), method=in_words(*words))
         if penalised and math.isfinite(row["estimate"]):
-            row |= _profiled(fit, f"{arm}[T.{row[arm]}]", conf_level)
+            row = {**row, **_profiled(fit, f"{arm}[T.{row[arm]}]", conf_level)}
         ratio = {k: _exp(row[k]) for k in ("estimate", "conf_low", "conf_high")}
         _add(line, {**row, **ratio}, 1.0, conf_level, compared=True)
     return compared
 
 
-def _profiled(fit: Any, term: str, conf_level: float) -> dict[str, float]:
+def _profiled(fit: Any, term: str, conf_level: float) -> dict[Hashable, Any]:
     """Return limits and test of a log odds ratio by the penalised likelihood.
 
     Wald's are poor where Firth's penalty is needed: the likelihood is skew there.
     """
     found = profile_intervals(fit, term, conf_level).iloc[0]
-    same = {n: float(found[n]) for n in ("conf_low", "conf_high", "p_value")}
+    same: dict[Hashable, Any] = {
+        n: float(found[n]) for n in ("conf_low", "conf_high", "p_value")
+    }
     return {**same, "chisq": float(found["statistic"])}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,13 +25,11 @@ from outcomes.models.inference import (
     keep_estimable,
     statistics_frame,
 )
-from outcomes.models.options import FloatArray, IntArray, check_option
+from outcomes.models.options import FloatArray, IntArray, Measure, Over, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Measure = Literal["risk", "risk-difference", "risk-ratio", "odds-ratio"]
-Over = Literal["subjects", "records"]
 RATIOS = ("risk-ratio", "odds-ratio")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -33,7 +34,22 @@ Missing = Literal["error", "exclude"]
 Preset = Literal["sas_proc_mixed", "r_mmrm"]
 MixedDfMethod = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
 MixedPreset = Literal["r_lmertest", "sas_proc_mixed"]
+GlmmFamily = Literal["binomial", "poisson", "negative-binomial", "cumulative"]
+GlmmLink = Literal["logit", "probit", "log"]
+GlmmDfMethod = Literal["asymptotic", "between-within"]
+GeeFamily = Literal["binomial", "gaussian", "poisson"]
+GeeLink = Literal["logit", "probit", "identity", "log"]
+GeeStructure = Literal["independence", "exchangeable", "ar1", "unstructured"]
+GeeVcov = Literal["robust", "mancl-derouen", "kauermann-carroll", "model"]
+GeeDf = Literal["asymptotic", "clusters"]
+GeeMoments = Literal["n", "n-p"]
+BinaryLink = Literal["logit", "probit"]
+Penalty = Literal["firth"]
 Weights = Literal["equal", "proportional", "counterfactual"]
+Interval = Literal["profile"]
+FixedEffects = Literal["estimated", "known"]
+Measure = Literal["risk", "risk-difference", "risk-ratio", "odds-ratio"]
+Over = Literal["subjects", "records"]
 ResidualKind = Literal["raw", "pearson", "normalised"]
 ProportionMeasure = Literal["risk-difference", "risk-ratio", "odds-ratio"]
 ProportionMethod = Literal[
@@ -63,6 +79,19 @@ PRESETS: Final[dict[str, dict[str, str]]] = {
 where it is not the first of ``LEGAL_VCOV``. PROC MIXED's own default of ``DDFM`` is
 not meant here, but ``METHOD=REML DDFM=KR``, which analysis plans ask for."""
 
+GLMM_LINKS: Final[dict[str, tuple[str, ...]]] = {
+    "binomial": ("logit", "probit"),
+    "poisson": ("log",),
+    "negative-binomial": ("log",),
+    "cumulative": ("logit",),
+}
+GEE_LINKS: Final[dict[str, tuple[GeeLink, ...]]] = {
+    "binomial": ("logit", "probit"),
+    "gaussian": ("identity",),
+    "poisson": ("log",),
+}
+"""Links of each family, the default first."""
+
 LEGAL_PROPORTION: Final[dict[str, tuple[str, ...]]] = {
     "risk-difference": get_args(ProportionMethod),
     "risk-ratio": ("wald",),
@@ -83,6 +112,24 @@ def check_option(value: object, literal: Any, *, name: str) -> str:
     if value not in allowed:
         raise ModelError(one_of(value, allowed, name=name))
     return str(value)
+
+
+def settle_link(
+    family: object, link: object, links: Mapping[str, Sequence[str]]
+) -> tuple[str, str]:
+    """Return the family and its link, the first one for ``None``.
+
+    Raises
+    ------
+    ModelError
+        If the family does not exist or does not have the link.
+    """
+    if not isinstance(family, str) or family not in links:
+        raise ModelError(one_of(family, tuple(links), name="family"))
+    own = links[family]
+    if link is not None and link not in own:
+        raise ModelError(one_of(link, own, name=f"link of family '{family}'"))
+    return family, own[0] if link is None else str(link)
 
 
 def inference_pair(

@@ -333,7 +333,7 @@ def test_few_subjects_are_warned_of() -> None:
         (TRIAL, {"df": "residual"}, "df: 'residual' is not known"),
         (TRIAL, {"moments": "n-1"}, "moments: 'n-1' is not known"),
         (TRIAL, {"family": "binomal"}, "Did you mean 'binomial'"),
-        (TRIAL, {"link": "log"}, "link of binomial: 'log' is not known"),
+        (TRIAL, {"link": "log"}, "link of family 'binomial': 'log' is not known"),
         (
             TRIAL[TRIAL["visit"] == "W1"],
             {"structure": "ar1", "formula": "yes ~ arm"},

@@ -8,8 +8,6 @@ from typing import Any, get_args
 import pytest
 
 from outcomes.models import options
-from outcomes.models.gee import options as gee
-from outcomes.models.mixed.glmm import families
 from outcomes.study import model
 from outcomes.study.base_score import base_score
 from outcomes.study.load import load_study, read_study
@@ -80,10 +78,10 @@ def clusters(**more: Any) -> Callable[[Content], None]:
     [
         (model.LmmDf, options.MixedDfMethod),
         (model.LmmPreset, options.MixedPreset),
-        (model.GlmmDf, families.GlmmDfMethod),
-        (model.GeeStructure, gee.Structure),
-        (model.GeeVcov, gee.GeeVcov),
-        (model.GeeDf, gee.GeeDf),
+        (model.GlmmDf, options.GlmmDfMethod),
+        (model.GeeStructure, options.GeeStructure),
+        (model.GeeVcov, options.GeeVcov),
+        (model.GeeDf, options.GeeDf),
     ],
 )
 def test_the_study_file_offers_what_the_models_do(ours: Any, theirs: Any) -> None:

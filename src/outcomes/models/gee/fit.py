@@ -19,16 +19,6 @@ from outcomes.models.gee.convergence import (
     tell_run_off,
     tell_trouble,
 )
-from outcomes.models.gee.options import (
-    BY_VISIT,
-    Family,
-    GeeDf,
-    GeeVcov,
-    Link,
-    Moments,
-    Structure,
-    settle_link,
-)
 from outcomes.models.gee.outcome import check_outcome
 from outcomes.models.gee.results import Convergence, GeeFit
 from outcomes.models.gee.robust import make_covariances, make_pieces
@@ -36,11 +26,25 @@ from outcomes.models.gee.run_off import find_run_off
 from outcomes.models.gee.variance import spread
 from outcomes.models.gee.working import SINGULAR, estimate_working
 from outcomes.models.links import inverse_link, inverse_link_slope
-from outcomes.models.options import FloatArray, Missing, check_option
+from outcomes.models.options import (
+    GEE_LINKS,
+    FloatArray,
+    GeeDf,
+    GeeFamily,
+    GeeLink,
+    GeeMoments,
+    GeeStructure,
+    GeeVcov,
+    Missing,
+    check_option,
+    settle_link,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# The structures for which it matters at which visit a record was made.
+BY_VISIT: Final = ("ar1", "unstructured")
 # Residual sum of squares, as a share of that of the outcome, that is rounding alone.
 NO_RESIDUAL: Final = 1e-20
 
@@ -51,12 +55,12 @@ def fit_gee(
     *,
     subject: str,
     visit: str | None = None,
-    family: Family = "binomial",
-    link: Link | None = None,
-    structure: Structure = "exchangeable",
+    family: GeeFamily = "binomial",
+    link: GeeLink | None = None,
+    structure: GeeStructure = "exchangeable",
     vcov: GeeVcov = "robust",
     df: GeeDf | None = None,
-    moments: Moments = "n",
+    moments: GeeMoments = "n",
     missing: Missing = "error",
     levels: Mapping[str, Sequence[Any]] | None = None,
 ) -> GeeFit:
@@ -129,11 +133,11 @@ def fit_gee(
     """
     from outcomes.models.gee.solver import solve_gee
 
-    family, link = settle_link(family, link)  # type: ignore[assignment]
-    check_option(structure, Structure, name="structure")
+    family, link = settle_link(family, link, GEE_LINKS)  # type: ignore[assignment]
+    check_option(structure, GeeStructure, name="structure")
     check_option(vcov, GeeVcov, name="vcov")
     df_method = check_option(df or "asymptotic", GeeDf, name="df")
-    check_option(moments, Moments, name="moments")
+    check_option(moments, GeeMoments, name="moments")
     check_option(missing, Missing, name="missing")
     levels = {} if levels is None else levels
     check_table(data, levels)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from outcomes.models.logistic.links import BinaryLink, contribute
-from outcomes.models.options import FloatArray
+from outcomes.models.logistic.links import contribute
+from outcomes.models.options import BinaryLink, FloatArray
 
 MAX_ITERATIONS = 200
 MAX_HALVINGS = 30

@@ -15,7 +15,7 @@ from outcomes.models.estimable import find_aliased
 from outcomes.models.formula import parse_formula
 from outcomes.models.logistic.cells import describe_separation
 from outcomes.models.logistic.climb import Peak, Task, climb
-from outcomes.models.logistic.links import BinaryLink, Penalty, log_coefficients
+from outcomes.models.logistic.links import log_coefficients
 from outcomes.models.logistic.results import LogisticFit
 from outcomes.models.logistic.rules import read_successes, refuse_text
 from outcomes.models.logistic.separation import (
@@ -23,7 +23,14 @@ from outcomes.models.logistic.separation import (
     find_separation,
     triangle,
 )
-from outcomes.models.options import BoolArray, FloatArray, Missing, check_option
+from outcomes.models.options import (
+    BinaryLink,
+    BoolArray,
+    FloatArray,
+    Missing,
+    Penalty,
+    check_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

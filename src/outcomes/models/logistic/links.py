@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from outcomes.models.options import FloatArray
-
-BinaryLink = Literal["logit", "probit"]
-Penalty = Literal["firth"]
+from outcomes.models.options import BinaryLink, FloatArray
 
 LOG_ROOT_2PI = 0.5 * float(np.log(2.0 * np.pi))
 

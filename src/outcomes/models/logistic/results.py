@@ -11,9 +11,8 @@ from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
 from outcomes.models.links import inverse_link, inverse_link_slope
-from outcomes.models.logistic.links import BinaryLink, Penalty
 from outcomes.models.logistic.separation import Separation
-from outcomes.models.options import BoolArray, FloatArray
+from outcomes.models.options import BinaryLink, BoolArray, FloatArray, Penalty
 from outcomes.models.tables import summary_row
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from outcomes.models.mixed.derivatives import act
 from outcomes.models.mixed.effects import Term
 from outcomes.models.mixed.moments import factor_of
 from outcomes.models.mixed.results import LmmFit
-from outcomes.models.options import FloatArray, check_option
+from outcomes.models.options import FixedEffects, FloatArray, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Fixed = Literal["estimated", "known"]
 Predicted = list[tuple[FloatArray, FloatArray]]
 
 
@@ -29,7 +28,7 @@ def predicted_effects(fit: Any, *, estimated: bool) -> Predicted:
 
 
 def random_effects(
-    fit: Any, conf_level: float = 0.95, fixed: Fixed = "estimated"
+    fit: Any, conf_level: float = 0.95, fixed: FixedEffects = "estimated"
 ) -> pd.DataFrame:
     """Predict the effect of every level of every grouping.
 
@@ -63,7 +62,7 @@ def random_effects(
     import pandas as pd
     from scipy.special import ndtri
 
-    check_option(fixed, Fixed, name="fixed")
+    check_option(fixed, FixedEffects, name="fixed")
     width = float(ndtri((1.0 + check_conf_level(conf_level)) / 2.0))
     found = predicted_effects(fit, estimated=fixed == "estimated")
     frames = []

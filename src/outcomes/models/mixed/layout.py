@@ -146,3 +146,23 @@ def spread(term: Term) -> object:
     )
     matrix.sum_duplicates()
     return matrix
+
+
+def effect_scales(layout: Layout) -> tuple[FloatArray, ...]:
+    """Root mean square of the effects of each term."""
+    return tuple(
+        np.sqrt(np.mean(np.square(term.values), axis=0)) for term in layout.terms
+    )
+
+
+def semidefinite_root(sigma: FloatArray) -> FloatArray:
+    """Cholesky factor of a matrix that may be singular: a column of zeros instead."""
+    c = len(sigma)
+    L = np.zeros((c, c))
+    for k in range(c):
+        left = sigma[k, k] - L[k, :k] @ L[k, :k]
+        if left <= 1e-12 * sigma[k, k] or sigma[k, k] == 0.0:
+            continue
+        L[k, k] = np.sqrt(left)
+        L[k + 1 :, k] = (sigma[k + 1 :, k] - L[k + 1 :, :k] @ L[k, :k]) / L[k, k]
+    return L

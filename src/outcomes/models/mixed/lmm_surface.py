@@ -9,8 +9,8 @@ import numpy as np
 from outcomes.models.mixed.criterion import evaluate
 from outcomes.models.mixed.derivatives import differentiate, multiply
 from outcomes.models.mixed.effects import Term
-from outcomes.models.mixed.layout import Layout
-from outcomes.models.mixed.moments import Moments, factor_of
+from outcomes.models.mixed.layout import Layout, semidefinite_root
+from outcomes.models.mixed.moments import Moments, factor_of, lower_places
 from outcomes.models.mixed.newton import bend, delta_jacobian, minimise
 from outcomes.models.mixed.results import LmmFit
 from outcomes.models.mixed.variance import Parts, Surface, surface
@@ -88,21 +88,15 @@ class LmmSurface:
             found.append(residual * (L @ L.T))
         return found, residual
 
-    def scale_effect(
-        self, phi: FloatArray, term: int, effect: int, sd: float
+    def with_covariance(
+        self, phi: FloatArray, term: int, covariance: FloatArray
     ) -> FloatArray:
-        """Parameters with one effect's standard deviation set."""
+        """Parameters with the covariance of one term set."""
         slot, size = self.layout.slots[term], self.moments.scale[term]
-        c = self.terms[term].c
-        L = factor_of(slot, c, phi[:-1])
-        wanted = sd * size[effect] / np.exp(phi[-1] / 2.0)
-        length = float(np.linalg.norm(L[effect]))
-        if length > 0.0:
-            L[effect] *= wanted / length
-        else:
-            L[effect, effect] = wanted
+        relative = covariance * size[:, None] * size / np.exp(phi[-1])
         out = phi.copy()
-        out[:-1][slot.theta] = L[np.tril_indices(c)]
+        places = lower_places(len(size))
+        out[:-1][slot.theta] = semidefinite_root(relative)[places]
         return out
 
     def without(self, free: BoolArray) -> float:

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from outcomes.models.mixed.layout import Layout, Slot
+from outcomes.models.mixed.layout import Layout, Slot, effect_scales
 from outcomes.models.options import FloatArray, IntArray
 
 
@@ -48,13 +48,6 @@ class Moments:
     def q(self) -> int:
         """Columns of the second tier."""
         return self.layout.q
-
-
-def effect_scales(layout: Layout) -> tuple[FloatArray, ...]:
-    """Root mean square of the effects of each term."""
-    return tuple(
-        np.sqrt(np.mean(np.square(term.values), axis=0)) for term in layout.terms
-    )
 
 
 def gather(layout: Layout, Q: FloatArray, rest: FloatArray) -> Moments:

@@ -23,6 +23,8 @@ PATIENCE = 6
 # Of the Lagrangian's gradient, in units of the deviance for one scaled parameter.
 GRADIENT_GOAL = 1e-7
 VALUE_GOAL = 1e-10
+# Curvature, as a share of the largest, from which a point is a saddle.
+DESCENT = 1e-6
 # Of a limit, on the scale of the quantity.
 LIMIT_GOAL = 1e-9
 # How far from the estimate a limit is sought, on the (logarithmic) scale of it.
@@ -103,7 +105,11 @@ def hold(
         weight = -float(a @ g) / float(a @ a)
         lagrange = g + weight * a
         if np.max(np.abs(lagrange)) < GRADIENT_GOAL and abs(gap) < VALUE_GOAL:
-            return Constrained(phi, D)
+            away = _downhill(deviance, phi, a, weight * bend)
+            if away is None:
+                return Constrained(phi, D)
+            phi, here = away
+            continue
         step = _lagrange_step(H + weight * bend, a, lagrange, gap)
         penalty = 10.0 * (abs(weight) + 1.0)
         merit = D + penalty * abs(gap)
@@ -120,6 +126,29 @@ def hold(
             close = np.max(np.abs(lagrange)) < 1e2 * GRADIENT_GOAL
             return Constrained(phi, D) if close and abs(gap) < 1e-8 else None
         phi, here = trial, there
+    return None
+
+
+def _downhill(
+    deviance: Deviance, phi: FloatArray, a: FloatArray, bend: FloatArray
+) -> tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None:
+    """Leave a saddle, where a component at zero would rather not be; None at a minimum.
+
+    The deviance is even in the factors, so its slope vanishes at zero either way.
+    """
+    here = deviance(phi, fresh=True)
+    if here is None:
+        return None
+    basis = np.linalg.svd((a / np.linalg.norm(a))[None, :])[2][1:]
+    inner = basis @ (here[2] + bend) @ basis.T
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2.0)
+    if not len(values) or values[0] > -DESCENT * max(1.0, float(values[-1])):
+        return None
+    along = basis.T @ vectors[:, 0]
+    for length in (0.3, -0.3, 0.05, -0.05):
+        there = deviance(phi + length * along, fresh=True)
+        if there is not None and there[0] < here[0]:
+            return phi + length * along, there
     return None
 
 
@@ -150,6 +179,8 @@ def limit(
     width: float,
     side: int,
     scaled: Callable[[FloatArray, float], FloatArray] | None = None,
+    ceiling: float = np.nan,
+    farthest: float = FARTHEST,
 ) -> float:
     """Find where the profile deviance of a quantity has risen by ``rise``.
 
@@ -173,6 +204,11 @@ def limit(
         -1 for the lower, 1 for the upper limit.
     scaled : callable, optional
         Parameters near given ones at which the quantity has a given value.
+    ceiling : float
+        Deviance where the quantity has no meaning any more (a correlation with a
+        variance at zero), which stands for a minimum that is not found.
+    farthest : float
+        How far from the estimate the limit is sought.
 
     Returns
     -------
@@ -202,19 +238,24 @@ def limit(
                 start if scaled is None else scaled(start, value),
                 places,
             )
-        if found is None:
+        if found is None and np.isnan(ceiling):
             raise ArithmeticError
-        last[0] = found.phi
+        least = ceiling if found is None else found.deviance
+        last[0] = last[0] if found is None else found.phi
         # The signed root is nearly linear in the quantity, so few steps are needed.
-        known[value] = float(np.sqrt(max(found.deviance - best, 0.0)) - np.sqrt(rise))
+        known[value] = float(np.sqrt(max(least - best, 0.0)) - np.sqrt(rise))
         return known[value]
 
     try:
         near, far, jump = origin, origin + side * width, width
+        while excess(near) > 0.0:  # the start was beyond the limit already
+            near, far, jump = near - side * jump, near, jump * 1.6
+            if abs(near - origin) > farthest:
+                return -side * np.inf
         while excess(far) < 0.0:
             near, jump = far, jump * 1.6
             far = far + side * jump
-            if abs(far - origin) > FARTHEST:
+            if abs(far - origin) > farthest:
                 return side * np.inf
         return float(brentq(excess, near, far, xtol=LIMIT_GOAL, rtol=1e-12))
     except ArithmeticError:

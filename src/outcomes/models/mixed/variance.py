@@ -12,13 +12,18 @@ import numpy as np
 from outcomes.errors import ModelError
 from outcomes.models.inference import check_conf_level
 from outcomes.models.mixed.effects import INTERCEPT, Term
-from outcomes.models.mixed.profile import limit, slope_and_bend
-from outcomes.models.options import BoolArray, FloatArray, IntArray, check_option
+from outcomes.models.mixed.profile import FARTHEST, limit, slope_and_bend
+from outcomes.models.options import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Interval,
+    check_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Interval = Literal["profile"]
 Kind = Literal["sd", "correlation", "icc", "residual"]
 Parts = tuple[list[FloatArray], float]
 
@@ -27,6 +32,12 @@ Parts = tuple[list[FloatArray], float]
 FROM_ZERO = 0.05
 # The scale of correlations and shares has no ends; here they are at one.
 END = 9.0
+# Where a limit is sought from if a correlation is one, on Fisher's scale.
+INSIDE = 1.8
+# Beyond this, on Fisher's scale from the estimate, a correlation's limit is one.
+CERTAIN = 5.0
+# By how much other correlations shrink until a covariance is one.
+SHRINK = 0.9
 
 
 class Surface(Protocol):
@@ -56,10 +67,10 @@ class Surface(Protocol):
     def parts(self, phi: FloatArray) -> Parts:
         """Covariance of each term and the residual variance."""
 
-    def scale_effect(
-        self, phi: FloatArray, term: int, effect: int, sd: float
+    def with_covariance(
+        self, phi: FloatArray, term: int, covariance: FloatArray
     ) -> FloatArray:
-        """Parameters with one effect's standard deviation set."""
+        """Parameters with the covariance of one term set."""
 
     def without(self, free: BoolArray) -> float:
         """Least deviance with some elements of the factors at zero."""
@@ -102,7 +113,7 @@ class Target:
         if self.kind == "sd":
             return float(np.sqrt(own[i, i]))
         size = np.sqrt(own[i, i] * own[j, j])
-        return float(own[i, j] / size) if size > 0.0 else np.nan
+        return float(np.clip(own[i, j] / size, -1.0, 1.0)) if size > 0.0 else np.nan
 
     def to_scale(self, value: float) -> float:
         """Logarithm, Fisher's z or logit."""
@@ -314,11 +325,20 @@ def _limit(over: Surface, target: Target, rise: float, side: int) -> float:
         reduced = over.without(_others(over.terms, target.term, target.effects[0]))
         if estimate == 0.0 or reduced - over.best <= rise:
             return 0.0
-    if target.kind == "correlation" and abs(np.arctanh(estimate)) > END:
-        return estimate if np.sign(estimate) == side else np.nan
     start = over.start
+    if target.kind == "correlation" and abs(estimate) > np.tanh(END):
+        if np.sign(estimate) == side:
+            return float(side)
+        start = _set(over, target, start, np.sign(estimate) * INSIDE)
     if nonnegative and estimate == 0.0:
         start = _off_zero(over, target)
+
+    ceiling, farthest = np.nan, FARTHEST
+    if target.kind == "correlation":
+        gone = [_others(over.terms, target.term, k) for k in target.effects]
+        ceiling, farthest = min(over.without(free) for free in gone), CERTAIN
+        if ceiling - over.best <= rise:  # without one of the effects there is none
+            return float(side)
 
     def quantity(phi: FloatArray) -> float:
         return target.to_scale(target.value(over.parts(phi)))
@@ -333,6 +353,8 @@ def _limit(over: Surface, target: Target, rise: float, side: int) -> float:
         width=_width(over, target, start, rise),
         side=side,
         scaled=partial(_set, over, target),
+        ceiling=ceiling,
+        farthest=farthest,
     )
     if np.isinf(found):
         if target.kind == "correlation":
@@ -359,19 +381,35 @@ def _width(over: Surface, target: Target, start: FloatArray, rise: float) -> flo
 def _off_zero(over: Surface, target: Target) -> FloatArray:
     covariances, residual = over.parts(over.start)
     whole = residual + sum(float(np.trace(each)) for each in covariances)
-    sd = FROM_ZERO * np.sqrt(whole if whole > 0.0 else 1.0)
-    return over.scale_effect(over.start, target.term, target.effects[0], sd)
+    own = covariances[target.term].copy()
+    i = target.effects[0]
+    own[i, i] = FROM_ZERO**2 * (whole if whole > 0.0 else 1.0)
+    return over.with_covariance(over.start, target.term, own)
 
 
 def _set(over: Surface, target: Target, phi: FloatArray, value: float) -> FloatArray:
     """Parameters near given ones at which the quantity has (almost) a given value."""
+    if target.kind == "residual":
+        return phi
     wanted = target.from_scale(value)
-    parts = over.parts(phi)
-    if target.kind == "sd":
-        return over.scale_effect(phi, target.term, target.effects[0], wanted)
+    covariances, residual = over.parts(phi)
+    own = covariances[target.term].copy()
+    i, j = target.effects[0], target.effects[-1]
+    if target.kind == "correlation":
+        own[i, j] = own[j, i] = wanted * np.sqrt(own[i, i] * own[j, j])
+        others = [k for k in range(len(own)) if k not in (i, j)]
+        while np.linalg.eigvalsh(own)[0] < 0.0 and np.any(own[others][:, [i, j]]):
+            for k in (i, j):
+                own[k, others] *= SHRINK
+                own[others, k] *= SHRINK
+        return over.with_covariance(phi, target.term, own)
     if target.kind == "icc":
-        own = float(parts[0][target.term][0, 0])
-        others = parts[1] + sum(float(each[0, 0]) for each in parts[0]) - own
-        sd = float(np.sqrt(others * wanted / (1.0 - wanted)))
-        return over.scale_effect(phi, target.term, target.effects[0], sd)
-    return phi
+        rest = residual + sum(float(each[0, 0]) for each in covariances) - own[0, 0]
+        wanted = float(np.sqrt(rest * wanted / (1.0 - wanted)))
+    size = float(np.sqrt(own[i, i]))
+    if size > 0.0:
+        own[i] *= wanted / size
+        own[:, i] *= wanted / size
+    else:
+        own[i, i] = wanted**2
+    return over.with_covariance(phi, target.term, own)

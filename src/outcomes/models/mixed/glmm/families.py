@@ -6,23 +6,11 @@ Equation numbers are those of ``docs/methods/glmm.md``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from outcomes.models.options import FloatArray
-
-GlmmFamily = Literal["binomial", "poisson", "negative-binomial", "cumulative"]
-GlmmLink = Literal["logit", "probit", "log"]
-GlmmDfMethod = Literal["asymptotic", "between-within"]
-
-LINKS: Final[dict[str, tuple[str, ...]]] = {
-    "binomial": ("logit", "probit"),
-    "poisson": ("log",),
-    "negative-binomial": ("log",),
-    "cumulative": ("logit",),
-}
-"""Links of each family, the default first."""
 
 # Beyond this exp() leaves the numbers.
 LARGEST_EXPONENT = 700.0

@@ -16,9 +16,6 @@ from outcomes.models.convergence import Convergence, data_messages
 from outcomes.models.design import Design
 from outcomes.models.mixed.effects import Term
 from outcomes.models.mixed.glmm.families import (
-    GlmmDfMethod,
-    GlmmFamily,
-    GlmmLink,
     NegativeBinomial,
     Poisson,
 )
@@ -29,7 +26,6 @@ from outcomes.models.mixed.glmm.outcome import (
     check_binary_text,
     code_categories,
     read_outcome,
-    settle_family,
 )
 from outcomes.models.mixed.glmm.prepare import Prepared, prepare
 from outcomes.models.mixed.glmm.results import GlmmFit, covariances_of, theta_slices
@@ -38,7 +34,16 @@ from outcomes.models.mixed.glmm.start import first_guess
 from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.mixed.layout import Layout, lay_out
 from outcomes.models.mixed.lmm import boundary_of, read_model
-from outcomes.models.options import FloatArray, Missing, check_option
+from outcomes.models.options import (
+    GLMM_LINKS,
+    FloatArray,
+    GlmmDfMethod,
+    GlmmFamily,
+    GlmmLink,
+    Missing,
+    check_option,
+    settle_link,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +134,7 @@ def fit_glmm(
     >>> fit = fit_glmm("AVAL ~ TRT01P*AVISIT", adqs, random={"USUBJID": "1"},
     ...                family="binomial")                       # doctest: +SKIP
     """
-    family_name, link_name = settle_family(family, link)
+    family_name, link_name = settle_link(family, link, GLMM_LINKS)
     df_method = check_option(df or "asymptotic", GlmmDfMethod, name="df")
     check_option(missing, Missing, name="missing")
     if trials is not None and family_name != "binomial":

@@ -17,6 +17,7 @@ from outcomes.models.mixed.glmm.optimise import (
 from outcomes.models.mixed.glmm.problem import Problem
 from outcomes.models.mixed.glmm.start import expected_curvature, positive_inverse
 from outcomes.models.mixed.glmm.structure import lower
+from outcomes.models.mixed.layout import semidefinite_root
 from outcomes.models.options import BoolArray, FloatArray
 
 ROUNDS = 8
@@ -130,19 +131,6 @@ def _begin(problem: Problem, phi: FloatArray) -> State | None:
     near = descend(state, first, goal=NEAR_ENOUGH)
     at = evaluate(near.phi, problem, near.at.modes)
     return None if at is None else replace(near, at=at)
-
-
-def semidefinite_root(sigma: FloatArray) -> FloatArray:
-    """Cholesky factor of a matrix that may be singular: a column of zeros instead."""
-    c = len(sigma)
-    L = np.zeros((c, c))
-    for k in range(c):
-        left = sigma[k, k] - L[k, :k] @ L[k, :k]
-        if left <= 1e-12 * sigma[k, k] or sigma[k, k] == 0.0:
-            continue
-        L[k, k] = np.sqrt(left)
-        L[k + 1 :, k] = (sigma[k + 1 :, k] - L[k + 1 :, :k] @ L[k, :k]) / L[k, k]
-    return L
 
 
 def _to_boundary(state: State, problem: Problem) -> State | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from outcomes.errors import ModelError, one_of
+from outcomes.errors import ModelError
 from outcomes.models.columns import (
     as_factor,
     check_table,
@@ -18,9 +18,7 @@ from outcomes.models.columns import (
 from outcomes.models.design import Design
 from outcomes.models.logistic.rules import read_successes, refuse_text
 from outcomes.models.mixed.glmm.families import (
-    LINKS,
     Family,
-    GlmmFamily,
     Logit,
     NegativeBinomial,
     Poisson,
@@ -28,27 +26,10 @@ from outcomes.models.mixed.glmm.families import (
 )
 from outcomes.models.mixed.glmm.ordinal import CumulativeLogit
 from outcomes.models.mixed.glmm.prepare import FamilyOf
-from outcomes.models.options import FloatArray, IntArray, check_option
+from outcomes.models.options import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def settle_family(family: str, link: str | None) -> tuple[str, str]:
-    """Return family and link, or say which there are.
-
-    Raises
-    ------
-    ModelError
-        If either is not known, or they do not belong together.
-    """
-    check_option(family, GlmmFamily, name="family")
-    links = LINKS[family]
-    if link is None:
-        return family, links[0]
-    if link not in links:
-        raise ModelError(one_of(link, links, name=f"link of family '{family}'"))
-    return family, link
 
 
 def code_categories(

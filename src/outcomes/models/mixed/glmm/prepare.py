@@ -12,8 +12,8 @@ from outcomes.models.estimable import Undetermined, find_aliased
 from outcomes.models.mixed.glmm.collapse import find_alike
 from outcomes.models.mixed.glmm.families import Family
 from outcomes.models.mixed.glmm.problem import Problem
-from outcomes.models.mixed.glmm.structure import arrange, effect_scales, select
-from outcomes.models.mixed.layout import Layout
+from outcomes.models.mixed.glmm.structure import arrange, select
+from outcomes.models.mixed.layout import Layout, effect_scales
 from outcomes.models.options import BoolArray, FloatArray, IntArray
 
 FamilyOf = Callable[[IntArray], Family]

@@ -11,12 +11,17 @@ from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
 from outcomes.models.mixed.effects import Term
-from outcomes.models.mixed.glmm.families import GlmmDfMethod, GlmmFamily, GlmmLink
 from outcomes.models.mixed.glmm.maximise import Optimum
 from outcomes.models.mixed.glmm.prepare import Prepared
 from outcomes.models.mixed.glmm.structure import lower
 from outcomes.models.mixed.results import covariance_frames
-from outcomes.models.options import BoolArray, FloatArray
+from outcomes.models.options import (
+    BoolArray,
+    FloatArray,
+    GlmmDfMethod,
+    GlmmFamily,
+    GlmmLink,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

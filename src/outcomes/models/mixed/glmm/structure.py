@@ -161,11 +161,6 @@ def diagonal_places(c: int) -> IntArray:
     return np.asarray(k * (k + 3) // 2)
 
 
-def effect_scales(layout: Layout) -> tuple[FloatArray, ...]:
-    """Root mean squares of the model columns of each term; each (c,)."""
-    return tuple(np.sqrt(np.mean(term.values**2, axis=0)) for term in layout.terms)
-
-
 def arrange(
     layout: Layout, order: IntArray, scales: tuple[FloatArray, ...]
 ) -> Structure:

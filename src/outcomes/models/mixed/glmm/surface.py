@@ -12,6 +12,7 @@ from outcomes.models.mixed.glmm.objective import evaluate
 from outcomes.models.mixed.glmm.optimise import State, descend, hessian
 from outcomes.models.mixed.glmm.results import GlmmFit
 from outcomes.models.mixed.glmm.structure import lower
+from outcomes.models.mixed.layout import semidefinite_root
 from outcomes.models.mixed.variance import Parts, Surface, surface
 from outcomes.models.options import BoolArray, FloatArray, IntArray
 
@@ -90,20 +91,15 @@ class GlmmSurface:
         counts = self.fit.family in ("poisson", "negative-binomial")
         return found, 0.0 if counts else LATENT[self.fit.link]
 
-    def scale_effect(
-        self, phi: FloatArray, term: int, effect: int, sd: float
+    def with_covariance(
+        self, phi: FloatArray, term: int, covariance: FloatArray
     ) -> FloatArray:
-        """Parameters with one effect's standard deviation set."""
+        """Parameters with the covariance of one term set."""
         own = self.fit.prepared.problem.structure.terms[term]
-        L = lower(phi[own.theta], own.c)
-        wanted = sd * self.fit.prepared.scales[term][effect]
-        length = float(np.linalg.norm(L[effect]))
-        if length > 0.0:
-            L[effect] *= wanted / length
-        else:
-            L[effect, effect] = wanted
+        size = self.fit.prepared.scales[term]
         out = phi.copy()
-        out[own.theta] = L[np.tril_indices(own.c)]
+        root = semidefinite_root(covariance * size[:, None] * size)
+        out[own.theta] = root[np.tril_indices(own.c)]
         return out
 
     def without(self, free: BoolArray) -> float:
