@@ -69,10 +69,11 @@ class Recovery:
 
 def exact_limits(count: int, n: int) -> tuple[float, float]:
     """Clopper and Pearson's 95 % interval of a share."""
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv
 
-    found = binomtest(count, n).proportion_ci(0.95, method="exact")
-    return float(found.low), float(found.high)
+    low = betaincinv(count, n - count + 1, 0.025) if count else 0.0
+    high = betaincinv(count + 1, n - count, 0.975) if count < n else 1.0
+    return float(low), float(high)
 
 
 def recover(frame: pd.DataFrame, column: str, truth: float) -> Recovery:
@@ -277,6 +278,17 @@ def _failures(frame: pd.DataFrame) -> str:
     return _table([*head, "a profile limit missing", "a variance at zero, %"], rows)
 
 
+SHORT: Final = {
+    "trial": "as it happens",
+    "complete": "nobody leaves",
+    "even": "nobody leaves,\narms vary alike",
+    "large": "88 sites",
+    "neither": "no effect of\nsite or therapist",
+}
+MODELS: Final = {"glmm": "mixed logistic", "gee": "estimating equations"}
+APART = 0.2
+
+
 def draw(frame: pd.DataFrame, truth: Truth, stream: Any, kind: str) -> None:
     """Draw estimates against truth, and coverage; ``kind`` is svg or png."""
     from matplotlib.figure import Figure
@@ -284,133 +296,156 @@ def draw(frame: pd.DataFrame, truth: Truth, stream: Any, kind: str) -> None:
     from outcomes.displays.drawing.style import light_grid, styled
 
     with styled():
-        figure = Figure(figsize=(9.0, 5.0))
-        panels = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.0])
+        figure = Figure(figsize=(9.0, 3.9))
+        panels = [
+            figure.add_axes((left, 0.13, width, 0.71))
+            for left, width in ((0.125, 0.23), (0.385, 0.23), (0.775, 0.21))
+        ]
         _draw_components(panels[0], frame, truth)
         _draw_risks(panels[1], frame, truth)
         _draw_coverage(panels[2], frame, truth)
         for axes, letter in zip(panels, "abc", strict=True):
-            axes.set_title(letter, loc="left", fontsize=10, fontweight="bold")
+            axes.set_title(letter, loc="left", fontsize=10, fontweight="bold", pad=24)
             light_grid(axes, "x")
             axes.tick_params(axis="y", length=0)
-        figure.subplots_adjust(
-            left=0.155, right=0.985, top=0.93, bottom=0.11, wspace=0.95
-        )
+            axes.legend(
+                loc="lower left",
+                bbox_to_anchor=(-0.05, 0.985),
+                ncols=2,
+                fontsize=7.5,
+                handletextpad=0.4,
+                handlelength=1.2,
+                columnspacing=1.0,
+            )
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(
             stream, format=kind, metadata=metadata if kind == "svg" else None
         )
 
 
-SHORT: Final = {
-    "trial": "as it happens",
-    "complete": "nobody leaves",
-    "even": "arms vary alike",
-    "large": "88 sites",
-    "neither": "no effect",
-}
-
-
-def _boxes(
-    axes: Any, rows: Sequence[tuple[str, np.ndarray, float]], colour: Callable[..., str]
-) -> None:
-    """Draw median, quartiles, 5 to 95 % and mean of each row, and its truth."""
+def _box(axes: Any, y: float, values: np.ndarray, true: float, **look: Any) -> None:
+    """Draw median, quartiles, 5 to 95 % and mean, and the truth."""
     from outcomes.displays.palette import INK
 
-    for place, (_, values, true) in enumerate(rows):
-        low, quarter, half, three, high = np.quantile(
-            values, [0.05, 0.25, 0.5, 0.75, 0.95]
-        )
-        shade = colour(place)
-        axes.plot([low, high], [place, place], color=shade, linewidth=1.2)
-        axes.plot([quarter, three], [place, place], color=shade, linewidth=6.0)
-        axes.plot([half], [place], marker="|", color="white", markersize=8.0)
-        axes.plot(
-            [values.mean()],
-            [place],
-            marker="o",
-            markersize=3.5,
-            color="white",
-            markeredgecolor=INK,
-            markeredgewidth=0.8,
-        )
-        axes.plot([true, true], [place - 0.38, place + 0.38], color=INK, linewidth=1.4)
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows], fontsize=8)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    low, quarter, half, three, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    colour = look["color"]
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.2)
+    axes.plot([quarter, three], [y, y], linewidth=6.5, solid_capstyle="butt", **look)
+    axes.plot([half, half], [y - 0.11, y + 0.11], color="white", linewidth=1.4)
+    axes.plot(
+        [values.mean()],
+        [y],
+        marker="o",
+        markersize=3.5,
+        color="white",
+        markeredgecolor=INK,
+        markeredgewidth=0.8,
+    )
+    axes.plot([true, true], [y - APART, y + APART], color=INK, linewidth=1.4)
+
+
+def _draw_pairs(
+    axes: Any, frame: pd.DataFrame, columns: Mapping[str, str], true: Callable[..., Any]
+) -> None:
+    """Draw two boxes for each scenario, one for each column."""
+    from outcomes.displays.palette import look_at
+
+    labelled = set()
+    for place, scenario in enumerate(SCENARIOS):
+        own = _own(frame, scenario)
+        for number, (column, name) in enumerate(columns.items()):
+            values = own[column].dropna().to_numpy()
+            if len(values):
+                look = {"color": look_at(number).colour}
+                if name not in labelled:
+                    look["label"] = name
+                    labelled.add(name)
+                y = place - APART + 2.0 * APART * number
+                _box(axes, y, *true(scenario, column, values), **look)
+    axes.set_ylim(len(SCENARIOS) - 0.45, -0.55)
 
 
 def _draw_components(axes: Any, frame: pd.DataFrame, truth: Truth) -> None:
-    from outcomes.displays.palette import look_at
-
-    rows = []
-    for scenario in SCENARIOS:
-        own = _own(frame, scenario)
-        for part in NAMES:
-            values = own[part].dropna().to_numpy()
-            if len(values):
-                name = f"{SHORT[scenario.key]}, {part}"
-                rows.append((name, values, truth[scenario.key][f"{part}_sd"]))
-    _boxes(axes, rows, lambda place: look_at(place % 2).colour)
+    _draw_pairs(
+        axes,
+        frame,
+        {"site": "sites", "therapist": "therapists"},
+        lambda scenario, column, values: (
+            values,
+            truth[scenario.key][f"{column}_sd"],
+        ),
+    )
+    names = [SHORT[scenario.key] for scenario in SCENARIOS]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel("Standard deviation, points")
     axes.set_xlim(left=-0.3)
 
 
 def _draw_risks(axes: Any, frame: pd.DataFrame, truth: Truth) -> None:
-    from outcomes.displays.palette import look_at
+    from outcomes.displays.palette import MUTED
 
-    models = {"glmm": "mixed logistic", "gee": "equations"}
-    rows = []
-    for scenario in SCENARIOS:
-        own = _own(frame, scenario)
-        for visit in (PRIMARY, LAST):
-            for model, name in models.items():
-                values = 100 * own[f"{model}_{visit}"].dropna().to_numpy()
-                if len(values):
-                    label = f"{SHORT[scenario.key]},\n{visit.lower()}, {name}"
-                    true = 100 * truth[scenario.key][f"rd_{visit}"]
-                    rows.append((label, values, true))
-    _boxes(axes, rows, lambda place: look_at(2 + place % 2).colour)
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows], fontsize=6.5)
-    axes.set_xlabel("Risk difference, percentage points")
+    _draw_pairs(
+        axes,
+        frame,
+        {f"{model}_{PRIMARY}": name for model, name in MODELS.items()},
+        lambda scenario, column, values: (
+            100.0 * values,
+            100.0 * truth[scenario.key][f"rd_{PRIMARY}"],
+        ),
+    )
+    axes.set_yticks(range(len(SCENARIOS)), [""] * len(SCENARIOS))
+    axes.text(
+        0.5,
+        len(SCENARIOS) - 1,
+        "not fitted",
+        ha="center",
+        va="center",
+        transform=axes.get_yaxis_transform(),
+        fontsize=8,
+        color=MUTED,
+    )
+    axes.set_xlabel("Difference in remission, week 3, %")
+
+
+COVERAGES: Final = (
+    ("site", "site_sd", "SD of sites"),
+    ("therapist", "therapist_sd", "SD of therapists"),
+    ("kr", "difference", "change, Kenward-Roger"),
+    ("satt", "difference", "change, Satterthwaite"),
+    ("mmrm", "difference", "change, MMRM by arm"),
+    (f"glmm_{PRIMARY}", f"rd_{PRIMARY}", "week 3, mixed logistic"),
+    (f"gee_{PRIMARY}", f"rd_{PRIMARY}", "week 3, equations"),
+    (f"gee_kc_{PRIMARY}", f"rd_{PRIMARY}", "week 3, equations, KC"),
+    (f"glmm_{LAST}", f"rd_{LAST}", "week 12, mixed logistic"),
+    (f"gee_{LAST}", f"rd_{LAST}", "week 12, equations"),
+)
 
 
 def _draw_coverage(axes: Any, frame: pd.DataFrame, truth: Truth) -> None:
     from outcomes.displays.palette import INK, look_at
 
-    wanted = [
-        ("site", "site_sd", "SD of sites"),
-        ("therapist", "therapist_sd", "SD of therapists"),
-        ("kr", "difference", "change, Kenward-Roger"),
-        ("satt", "difference", "change, Satterthwaite"),
-        ("mmrm", "difference", "change, MMRM by arm"),
-        (f"glmm_{PRIMARY}", f"rd_{PRIMARY}", "risk, week 3"),
-        (f"gee_{PRIMARY}", f"rd_{PRIMARY}", "risk, week 3, equations"),
-        (f"gee_kc_{PRIMARY}", f"rd_{PRIMARY}", "risk, week 3, K-C"),
-        (f"glmm_{LAST}", f"rd_{LAST}", "risk, week 12"),
-        (f"gee_{LAST}", f"rd_{LAST}", "risk, week 12, equations"),
-    ]
-    shown = [scenario for scenario in SCENARIOS if scenario.key in ("trial", "even")]
-    for number, scenario in enumerate(shown):
-        own = _own(frame, scenario)
-        look = look_at(4 * number)
-        for place, (column, true, _) in enumerate(wanted):
-            found = recover(own, column, truth[scenario.key][true])
+    shown = {"trial": "as it happens", "even": "arms vary alike"}
+    for number, (key, name) in enumerate(shown.items()):
+        own = frame[frame["scenario"] == key]
+        look = look_at(2 + number)
+        for place, (column, true, _) in enumerate(COVERAGES):
+            found = recover(own, column, truth[key][true])
             if not found.n_intervals:
                 continue
             y = place - 0.15 + 0.3 * number
-            low, high = found.limits
-            axes.plot([100 * low, 100 * high], [y, y], color=look.colour, linewidth=1.2)
+            limits = [100.0 * limit for limit in found.limits]
+            axes.plot(limits, [y, y], color=look.colour, linewidth=1.2)
             axes.plot(
-                [100 * found.coverage],
+                [100.0 * found.coverage],
                 [y],
                 marker=look.marker,
-                markersize=4.5,
+                markersize=4.0,
                 color=look.colour,
                 linestyle="none",
-                label=SHORT[scenario.key] if place == 0 else None,
+                label=name if place == 0 else None,
             )
-    axes.axvline(95.0, color=INK, linewidth=0.9)
-    axes.set_yticks(range(len(wanted)), [name for _, _, name in wanted], fontsize=8)
-    axes.set_ylim(len(wanted) - 0.4, -0.6)
+    axes.axvline(95.0, color=INK, linewidth=0.9, zorder=1)
+    names = [name for _, _, name in COVERAGES]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("Coverage of 95 % intervals, %")
-    axes.legend(loc="lower left", fontsize=7, handletextpad=0.3)

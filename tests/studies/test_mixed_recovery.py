@@ -154,6 +154,9 @@ def test_exact_limits_are_those_of_clopper_and_pearson() -> None:
     low, high = exact_limits(0, 10)
     assert low == 0.0
     assert high == pytest.approx(1.0 - 0.025**0.1)
+    assert exact_limits(10, 10) == pytest.approx((0.025**0.1, 1.0))
+    low, high = exact_limits(475, 500)  # as R's binom.test
+    assert (low, high) == pytest.approx((0.9270, 0.9674), abs=1e-4)
 
 
 def test_page_and_figure_are_those_of_the_numbers(stored: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,8 @@ from outcomes.errors import ModelError, one_of
 from outcomes.models.design import Design, code_rows
 from outcomes.models.estimates import Estimates, make_estimates
 from outcomes.models.inference import LinearFit, check_conf_level, keep_estimable
-from outcomes.models.options import FloatArray, Weights, check_option
+from outcomes.models.links import inverse_link, inverse_link_slope
+from outcomes.models.options import FloatArray, Scale, Weights, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,7 @@ def emmeans(
     by: str | Sequence[str] = (),
     weights: Weights = "equal",
     at: Mapping[str, float] | None = None,
+    scale: Scale = "link",
     conf_level: float = 0.95,
 ) -> Estimates:
     """Estimate the mean outcome at each level of one or more factors.
@@ -53,6 +56,11 @@ def emmeans(
     at : mapping, optional
         Covariates at these values, ``{"BASE": 30.0}``; the others are at their mean
         over the records used (counterfactual: as observed).
+    scale : str
+        ``"link"``: the linear predictor; ``"response"``: its inverse link, with
+        standard errors by the delta method and limits carried over. In a mixed model
+        that is the mean of a participant whose random effects are zero, and not of the
+        population (see `standardise`). Contrasts stay on the link scale.
     conf_level : float
         Of the limits.
 
@@ -80,6 +88,7 @@ def emmeans(
     >>> emmeans(fit, "TRT01P", by="AVISIT").frame  # doctest: +SKIP
     """
     check_option(weights, Weights, name="weights")
+    check_option(scale, Scale, name="scale")
     conf_level = check_conf_level(conf_level)
     wanted, within = _names(factors), _names(by)
     design = fit.design
@@ -96,7 +105,7 @@ def emmeans(
     else:
         L = _average_rows(design, labels, weights, design.covariates | fixed)
     labels.insert(0, "term", _describe(labels, (*wanted, *within)))
-    return make_estimates(
+    found = make_estimates(
         labels[["term", *wanted, *within]],
         keep_estimable(fit, L),
         fit,
@@ -104,6 +113,18 @@ def emmeans(
         by=within,
         conf_level=conf_level,
     )
+    return found if scale == "link" else _on_response(found, fit)
+
+
+def _on_response(found: Estimates, fit: Any) -> Estimates:
+    """Carry estimates to the scale of the outcome."""
+    link = getattr(fit, "link", "identity")
+    frame = found.frame.copy()
+    eta = frame["estimate"].to_numpy()
+    frame["std_error"] *= inverse_link_slope(link, eta)
+    for name in ("estimate", "conf_low", "conf_high"):
+        frame[name] = inverse_link(link, frame[name].to_numpy())
+    return replace(found, frame=frame)
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -435,7 +435,7 @@ def test_failed_analysis_is_said_plainly_in_every_display(tmp_path: Path) -> Non
     ids = [analysis.id for analysis in study.spec.analyses]
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     descriptions = sorted(tmp_path.glob("*s/*.json"))
-    assert len(descriptions) == 14
+    assert len(descriptions) == 18
     for path in descriptions:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert content["failures"] == [

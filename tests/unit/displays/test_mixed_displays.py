@@ -13,7 +13,7 @@ from outcomes.displays.catalogue import planned_displays
 from outcomes.displays.charts import Effect, EffectsChart, EffectsPanel, Interval
 from outcomes.displays.context import Context
 from outcomes.displays.description import Figure, Grid, Table
-from outcomes.displays.drawing.draw import draw
+from outcomes.displays.drawing.draw import draw, drawn
 from outcomes.displays.drawing.effects import draw_effects
 from outcomes.displays.drawing.style import styled
 from outcomes.displays.lookup import results_of
@@ -221,12 +221,24 @@ def many(count: int, name: str = "Therapist") -> EffectsPanel:
 @pytest.mark.parametrize("count", [1, 20, 55, 90, 400])
 def test_any_number_of_levels_goes_on_a_page(count: int) -> None:
     with styled():
-        drawn = draw_effects(EffectsChart((many(count), many(3, "Site")), "Effect"))
-    width, height = drawn.get_size_inches()
+        made = draw_effects(EffectsChart((many(count), many(3, "Site")), "Effect"))
+    width, height = made.get_size_inches()
     assert width == pytest.approx(6.5)
     assert 1.0 < height < 9.0
-    named = [tick.get_text() for tick in drawn.axes[0].get_yticklabels()]
+    named = [tick.get_text() for tick in made.axes[0].get_yticklabels()]
     assert bool(named) == (count <= 54)
+
+
+def test_open_markers_of_the_last_arm_stay_inside() -> None:
+    made = figure("course-probability-curves", course())
+    with styled():
+        drawn_here = drawn(made.chart, ())
+        box = drawn_here.get_tightbbox()
+        width, height = drawn_here.get_size_inches()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
 
 
 def test_groupings_beyond_two_go_below() -> None:
@@ -240,9 +252,9 @@ def test_groupings_beyond_two_go_below() -> None:
 def test_a_note_takes_the_place_of_axes() -> None:
     empty = EffectsPanel("Site", many(3).effects, "Every effect is zero.")
     with styled():
-        drawn = draw_effects(EffectsChart((empty,), "Effect"))
-    assert not drawn.axes[0].axison
-    assert not [text for text in drawn.texts if text.get_text() == "Effect"]
+        made = draw_effects(EffectsChart((empty,), "Effect"))
+    assert not made.axes[0].axison
+    assert not [text for text in made.texts if text.get_text() == "Effect"]
 
 
 def test_the_table_of_change_shows_random_effects_in_place_of_a_covariance() -> None:

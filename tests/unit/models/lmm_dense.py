@@ -154,7 +154,8 @@ def make_sessions(
             "site": [f"site {k}" for k in site],
             "ther": [f"T{k}" for k in ther],
             "second": [
-                None if c > 0.8 else f"T{k}" for c, k in zip(chance, second, strict=True)
+                None if c > 0.8 else f"T{k}"
+                for c, k in zip(chance, second, strict=True)
             ],
             "arm": np.where((who // sites + who) % 2, "B", "A"),
             "t": t,
@@ -253,7 +254,7 @@ class Dense:
     def kenward_roger(
         self, psi: np.ndarray, W: np.ndarray, kept: Sequence[int]
     ) -> np.ndarray:
-        """Adjusted covariance by the sums of the paper (V linear in psi)."""
+        """Adjust the covariance by the sums of the paper (V linear in psi)."""
         _, Phi, inverse = self.gls(psi)
         X = self.X
         P = [-X.T @ inverse @ self.G[i] @ inverse @ X for i in kept]

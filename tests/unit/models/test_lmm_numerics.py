@@ -114,8 +114,8 @@ def test_satterthwaite_by_differences_alone() -> None:
 
 
 def test_satterthwaite_under_ml_by_differences() -> None:
-    fit = _fit("independent slope", method="ml")
-    model = _dense("independent slope", fit)
+    fit = _fit("crossed", method="ml")
+    model = _dense("crossed", fit)
     assert not fit.boundary
     expected = model.satterthwaite(model.psi_of(fit), np.eye(5))
     np.testing.assert_allclose(tidy(fit)["df"], expected, rtol=1e-4)

@@ -130,6 +130,10 @@ def test_displays_stand_in_order_of_their_numbers(
         "primary-over-time",
         "response-rates",
         "spread-ecdf",
+        "course-probabilities",
+        "course-probability-curves",
+        "clusters-components",
+        "clusters-caterpillar",
         "mystical-scatter",
         "mystical-coefficients",
         "checks-checks",
@@ -146,7 +150,7 @@ def test_every_display_is_labelled_and_marked_synthetic(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     sections = made[2].split('<section class="display-section"')[1:]
-    assert len(sections) == 14
+    assert len(sections) == 18
     for section in sections:
         assert re.search(r">(PRE-SPECIFIED|EXPLORATORY)</span>", section)
         assert ">SYNTHETIC DATA</span>" in section
@@ -157,12 +161,12 @@ def test_figures_have_alternative_text_and_their_numbers(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     figures = re.findall(r"<figure>.*?</figure>", made[2], re.DOTALL)
-    assert len(figures) == 6
+    assert len(figures) == 8
     for figure in figures:
         assert re.search(r'<svg [^>]*role="img"', figure)
         assert re.search(r'aria-label="[^"]{40,}"', figure)
         assert "<style" not in figure
-    assert made[2].count('<details class="numbers') == 6
+    assert made[2].count('<details class="numbers') == 8
 
 
 def test_study_is_told_in_words(made: tuple[StudyFile, Path, str]) -> None:
@@ -220,7 +224,7 @@ def test_report_of_failed_analyses_says_so(tmp_path: Path) -> None:
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     write_report(study, tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.count(">Not computed, because nobody was observed") == 14
+    assert html.count(">Not computed, because nobody was observed") == 18
     assert "error: nobody was observed" in html
     assert Page(html).tags.count("script") == 1
 

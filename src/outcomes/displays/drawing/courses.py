@@ -145,6 +145,8 @@ def _draw_observed(
     positions: list[float],
     shift: float,
 ) -> None:
+    if not course.observed:
+        return
     skip = 1 if chart.start else 0
     x = [positions[e.place + skip] + shift for e in course.observed]
     y = [e.value for e in course.observed]

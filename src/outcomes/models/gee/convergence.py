@@ -41,9 +41,28 @@ def tell_data(design: Design, aliased: BoolArray, visit: str | None) -> Iterator
 
 
 def tell_trouble(
-    solution: Solution, smallest: float, working: Working
+    solution: Solution, smallest: float, working: Working, stray: bool
 ) -> Iterator[str]:
-    """Say why the iterations did not end in an answer."""
+    """Say why the iterations did not end in an answer.
+
+    Parameters
+    ----------
+    solution : Solution
+        Where they ended.
+    smallest : float
+        Smallest eigenvalue of the working correlation there.
+    working : Working
+        That correlation.
+    stray : bool
+        Whether coefficients run off with this correlation, and not without.
+    """
+    if stray:
+        yield (
+            f"the iterations run away with the {working.structure} working correlation,"
+            " though no coefficient runs off with independence: it is estimated from"
+            " too little; use a simpler structure"
+        )
+        return
     if not solution.converged and np.isfinite(solution.score):
         yield (
             f"the estimating equations are not solved after {solution.iterations}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -163,15 +165,21 @@ def fit_gee(
         origin = Q.T @ y
         y, unit = _standardised(y, Q @ origin, str(design.formula))
     less = X.shape[1] if moments == "n-p" else 0
-    solution = solve_gee(
-        y,
-        Q,
-        clusters,
-        family=family,
-        link=str(link),
-        structure=structure,
-        less=less,
+    sign = 2.0 * y - 1.0 if family == "binomial" else None
+    solve = partial(
+        solve_gee, y, Q, clusters, family=family, link=str(link), less=less
     )
+    solution = solve(structure=structure)
+    run_off = _run_off(Q, solution.gamma, sign, family, str(link))
+    stray = structure != "independence" and (
+        bool(run_off.size) or not np.isfinite(solution.score)
+    )
+    if stray:  # is it the data, or the correlation alone?
+        plain = solve(structure="independence").gamma
+        stray = not _run_off(Q, plain, sign, family, str(link)).size
+    if stray:
+        solution = replace(solution, gamma=np.full_like(solution.gamma, np.nan))
+        run_off = run_off[:, :0]
     eta = Q @ solution.gamma
     root = spread(family, str(link), eta)
     weights = inverse_link_slope(str(link), eta) / root
@@ -179,16 +187,15 @@ def fit_gee(
     working = estimate_working(clusters, structure, pearson, less)
     D = weights[:, None] * Q
     smallest = working.smallest_eigenvalue()
-    usable = smallest > SINGULAR
+    usable = smallest > SINGULAR and not stray
     solved = working.solve(D) if usable else D
     pieces = make_pieces(clusters, D, solved, pearson)
     found = make_covariances(vcov if usable else "model", pieces, working.scale)
-    used = found.used if usable else np.full_like(found.used, np.nan)
-    sign = 2.0 * y - 1.0 if family == "binomial" else None
-    run_off = find_run_off(Q, weights**2, solution.gamma, sign)
+    known = usable and (solution.converged or bool(run_off.size))
+    used = found.used if known else np.full_like(found.used, np.nan)
     messages = [
+        *tell_trouble(solution, smallest, working, stray),
         *tell_data(design, aliased, visit),
-        *tell_trouble(solution, smallest, working),
         *tell_run_off(run_off, back, X, design, aliased),
         *tell_few(found, vcov, clusters, design, subject, X.shape[1]),
         *solution.messages,
@@ -231,6 +238,20 @@ def fit_gee(
             messages=tuple(messages),
         ),
     )
+
+
+def _run_off(
+    Q: FloatArray,
+    gamma: FloatArray,
+    sign: FloatArray | None,
+    family: str,
+    link: str,
+) -> FloatArray:
+    """Directions in which coefficients have run off, as `find_run_off`."""
+    eta = Q @ gamma
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = (inverse_link_slope(link, eta) / spread(family, link, eta)) ** 2
+    return find_run_off(Q, weights, gamma, sign)
 
 
 def _build(

@@ -100,8 +100,13 @@ def make_covariances(kind: str, pieces: Pieces, scale: float) -> Covariances:
     Liang and Zeger (1986), Biometrika 73, 13-22; Mancl and DeRouen (2001), Biometrics
     57, 126-134; Kauermann and Carroll (2001), J Am Stat Assoc 96, 1387-1396.
     """
-    values, vectors = np.linalg.eigh((pieces.bread + pieces.bread.T) / 2.0)
     none = np.zeros(len(pieces.scores), dtype=bool)
+    unknown = np.full_like(pieces.bread, np.nan)
+    if not np.isfinite(pieces.bread).all():
+        return Covariances(unknown, unknown, none)
+    values, vectors = np.linalg.eigh((pieces.bread + pieces.bread.T) / 2.0)
+    if not values[-1] > 0.0:  # all means are at their edge
+        return Covariances(unknown, unknown, none)
     C = vectors / np.sqrt(np.maximum(values, LEAST * values[-1]))
     model = scale * (C @ C.T)
     if kind == "model":

@@ -42,8 +42,11 @@ def find_run_off(
     Returns
     -------
     FloatArray, shape (p, m)
-        Orthonormal directions, in the columns of ``Q``; m = 0 as a rule.
+        Orthonormal directions, in the columns of ``Q``; m = 0 as a rule. All of them
+        where weights are no numbers.
     """
+    if not np.isfinite(weights).all():
+        return np.eye(Q.shape[1])
     values, vectors = np.linalg.eigh(Q.T @ (weights[:, None] * Q))
     found = vectors[:, values < NO_INFORMATION]
     if sign is not None and np.min(sign * (Q @ gamma)) > 0.0:

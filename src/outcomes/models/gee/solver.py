@@ -92,6 +92,8 @@ class BlockDiagonal(CovStruct):  # type: ignore[misc]
             slope = self.model.family.link.inverse_deriv(eta)
             weights = slope**2 / self.model.family.variance(mean)
             X = self.model.exog
+            if not np.isfinite(weights).all():
+                raise RunOffError
             if not np.linalg.eigvalsh(X.T @ (weights[:, None] * X))[0] > RUN_OFF:
                 raise RunOffError
             if np.abs(self.model.endog - mean).max() < REPRODUCED:
@@ -164,6 +166,10 @@ def solve_gee(
             path = [start, *blocks.path]
             last = [step for step in path if np.isfinite(step).all()][-1]
             return Solution(last, False, len(path) - 1, float("nan"), ())
+    if found is None:  # a step could not be solved for, or had no covariance
+        path = [start, *blocks.path]
+        last = [step for step in path if np.isfinite(step).all()][-1]
+        return Solution(last, False, len(path) - 1, float("nan"), ())
     said = [
         " ".join(str(warning.message).split())
         for warning in caught

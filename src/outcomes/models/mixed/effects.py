@@ -316,7 +316,6 @@ def _check_together(term: Term) -> None:
 
 def _check_slopes(term: Term) -> None:
     """Refuse effects that no level shows: all zero, or a slope on one value."""
-    _check_together(term)
     for j, name in enumerate(term.effects):
         x = term.values[:, j]
         if not np.any(x != x[0]) and name != INTERCEPT:
@@ -336,3 +335,4 @@ def _check_slopes(term: Term) -> None:
                 f" {name!r}, so a slope cannot be told from the intercept. Leave the"
                 " slope out."
             )
+    _check_together(term)

@@ -40,6 +40,9 @@ AT_ZERO = 1e-3
 NO_CHANGE = 1e-8
 # Where the search begins, standard deviations relative to the residual's.
 STARTS = (1.0, 0.25)
+# Records up to which a second optimum is always looked for: with so few there may be
+# one, and the search costs nothing.
+FEW_RECORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,9 @@ def minimise(
         if found is None:
             continue
         found = _settle(found, free, moments, reml=reml)
-        if best is None or found.at.deviance < best.at.deviance - NO_CHANGE:
+        if best is None or _better(found, best, moments):
             best = found
-        if not _near_edge(best, layout):
+        if moments.n > FEW_RECORDS and not _near_edge(best, layout):
             break
     return best
 
@@ -225,8 +228,7 @@ def _search(
     longest = float(np.max(np.abs(step), initial=0.0))
     length = min(1.0, farthest / max(longest, 1e-300))
     slope = float(gradient @ step)
-    # Of the deviance: its own digits, and those lost where the residuals are small.
-    rounding = 1e-12 * abs(at.deviance) + 1e-15 * moments.total[-1, -1] / at.sigma2
+    rounding = _rounding(at, moments)
     while length > SHORTEST_STEP:
         there = evaluate(theta + length * step, moments, reml=reml)
         if there is not None:
@@ -239,6 +241,20 @@ def _search(
                 return (theta + length * step, there) if close else None
         length /= 2.0
     return None
+
+
+def _rounding(at: Evaluation, moments: Moments) -> float:
+    """Error of the deviance: its last digits, and those lost to small residuals."""
+    lost = 1e-15 * float(moments.total[-1, -1]) / at.sigma2
+    return 1e-12 * abs(at.deviance) + lost
+
+
+def _better(found: Optimum, best: Optimum, moments: Moments) -> bool:
+    """Whether a minimum is lower; if neither is, whether it is the sharper."""
+    equal = NO_CHANGE + _rounding(best.at, moments)
+    gain = best.at.deviance - found.at.deviance
+    sharper = found.decrement <= DECREMENT_LIMIT < best.decrement
+    return gain > equal or (sharper and gain > -equal)
 
 
 def _near_edge(found: Optimum, layout: Layout) -> bool:
