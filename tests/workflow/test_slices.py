@@ -19,11 +19,14 @@ from outcomes.displays.render import render_displays
 from outcomes.ingest.read import ingest_study
 from outcomes.plan import _ANALYSE, _DERIVE, _DISPLAY, _INGEST
 from outcomes.study.load import StudyFile, load_study
+from outcomes.study.model import LmmModel
 from outcomes.study.spec import (
     BaselineCharacteristics,
     Change,
+    Clustering,
     Diagnostics,
     Disposition,
+    LongitudinalResponders,
     PredictsOutcome,
     Sources,
     Study,
@@ -33,6 +36,15 @@ from outcomes.study.spec import (
 from shared import ROOT
 
 pytestmark = pytest.mark.xdist_group("slices")
+
+
+_LABELLED = (
+    BaselineCharacteristics,
+    Clustering,
+    Diagnostics,
+    LongitudinalResponders,
+)
+"""Questions whose results hold the labels of declared covariates."""
 
 
 class Forbidden:
@@ -122,13 +134,15 @@ def test_every_analysis(study: StudyFile, whole: Path, tmp_path: Path) -> None:
         used = {getattr(part, "endpoint", None) for part in parts}
         used |= set(getattr(analysis, "endpoints", []))
         used |= set(getattr(analysis, "scores", []))
+        used |= {getattr(analysis, "baseline", None)}
         used |= {estimand.endpoint for estimand in estimands}
         replaced: dict[str, object] = {
             "analyses": parts,
             "estimands": estimands,
             "endpoints": {k: v for k, v in spec.endpoints.items() if k in used},
         }
-        if isinstance(analysis, BaselineCharacteristics | Diagnostics):
+        model = getattr(analysis, "model", None)
+        if isinstance(analysis, _LABELLED) or isinstance(model, LmmModel):
             dm = SubjectSource.model_construct(covariates=spec.sources.dm.covariates)
             replaced["sources"] = Sources.model_construct(dm=dm)
         part = restricted(study, _ANALYSE, **replaced)
