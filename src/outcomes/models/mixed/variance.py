@@ -30,6 +30,8 @@ Parts = tuple[list[FloatArray], float]
 # Standard deviation, as a share of all there is, from which an upper limit is sought
 # where the estimate is zero.
 FROM_ZERO = 0.05
+# Difference of two deviances that is rounding.
+NO_CHANGE = 1e-6
 # The scale of correlations and shares has no ends; here they are at one.
 END = 9.0
 # Where a limit is sought from if a correlation is one, on Fisher's scale.
@@ -260,7 +262,9 @@ def component_tests(fit: Any) -> pd.DataFrame:
             if term.c > 1 and effect == INTERCEPT:
                 continue
             reduced = over.without(_others(over.terms, k, j))
-            statistic = max(reduced - over.best, 0.0)
+            statistic = reduced - over.best
+            if statistic < NO_CHANGE:  # the effect is not there; the rest is rounding
+                statistic = 0.0
             above = [chdtrc(d, statistic) if d else 0.0 for d in (term.c - 1, term.c)]
             p_value = 1.0 if statistic == 0.0 else 0.5 * sum(above)
             difference = -0.5 * (reduced - over.best)
