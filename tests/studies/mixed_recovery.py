@@ -104,7 +104,22 @@ def _linear(data: pd.DataFrame, scenario: Scenario) -> Numbers:
         for place, name in ((SITE, "site"), (THERAPIST, "therapist")):
             out[f"{name}_lr"] = float(tests["statistic"].iloc[place])
             out[f"{name}_p"] = float(tests["p_value"].iloc[place])
+        out |= _each_alone(data)
     return out | _difference(fit, "kr")
+
+
+def _each_alone(data: pd.DataFrame) -> Numbers:
+    """Tests of sites and therapists in models that do not have the other."""
+    out: Numbers = {}
+    groupings = list(RANDOM)
+    for place, name in ((SITE, "site"), (THERAPIST, "therapist")):
+        random = {"subject": "1", groupings[place]: "1"}
+        fit = fit_lmm(CHANGE, data, random=random)
+        if fit.convergence.converged:
+            line = component_tests(fit).iloc[1]
+            out[f"{name}_alone_lr"] = float(line["statistic"])
+            out[f"{name}_alone_p"] = float(line["p_value"])
+    return out
 
 
 def _further(data: pd.DataFrame) -> Numbers:
@@ -175,6 +190,7 @@ def columns() -> list[str]:
     names = ["lmm_converged"]
     for part in ("site", "therapist"):
         names += [*_three(part), f"{part}_lr", f"{part}_p"]
+        names += [f"{part}_alone_lr", f"{part}_alone_p"]
     names += [*_three("kr"), *_three("satt"), *_three("mmrm")]
     names += ["glmm_converged", "glmm_sd", *_three("or_conditional")]
     names += [*_three("or_marginal"), "gee_converged"]

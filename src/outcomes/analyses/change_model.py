@@ -120,14 +120,14 @@ def describe_fit(data: ChangeData, fit: ChangeFit) -> str:
     means = MEANS_WORDS[data.model.means]
     return (
         f"MMRM {fit.formula}, {constrained}{fit.method.upper()}, {covariance}, "
-        f"{DF_WORDS[fit.df_method]} degrees of freedom, {VCOV_WORDS[fit.vcov_method]}"
+        f"{DF_WORDS[fit.df_method]}, {VCOV_WORDS[fit.vcov_method]}"
         f"{', ' if means else ''}{means}"
     )
 
 
 def _describe_lmm(data: ChangeData, fit: LmmFit) -> str:
     means = MEANS_WORDS[data.model.means]
-    words = f"{DF_WORDS[fit.df_method]} degrees of freedom"
+    words = DF_WORDS[fit.df_method]
     if fit.df_method == "kenward-roger":
         whose = "observed" if fit.preset == "sas_proc_mixed" else "expected"
         words += f" and standard errors, by the {whose} information"

@@ -146,7 +146,7 @@ def _mixed(data: BinaryData, model: GlmmModel, reference: str | None) -> Fitted:
     words = (
         f"mixed logistic model {fit.formula}, {random_words(random)}, maximum "
         f"likelihood, {integral_words(fit.n_quad)}, "
-        f"{DF_WORDS[model.df]} degrees of freedom"
+        f"{DF_WORDS[model.df]}"
     )
     return Fitted(
         fits=((fit, tuple(visit.id for visit in data.visits)),),
@@ -212,8 +212,8 @@ def _gee(data: BinaryData, model: GeeModel, reference: str | None) -> Fitted:
     words = (
         f"generalised estimating equations {fit.formula}, logit link, "
         f"{STRUCTURE_WORDS[fit.structure]} working correlation, "
-        f"{GEE_WORDS[fit.vcov_method]}, {GEE_DF_WORDS[fit.df_method]} degrees of "
-        "freedom; records missing completely at random given covariates"
+        f"{GEE_WORDS[fit.vcov_method]}, {GEE_DF_WORDS[fit.df_method]}; records missing "
+        "completely at random given covariates"
     )
     return Fitted(
         fits=((fit, tuple(visit.id for visit in data.visits)),),

@@ -71,7 +71,11 @@ def mean_outcome(
     ``X`` is over the columns that have a coefficient, ``frame`` the records as they are
     predicted; the k parameters are those of `parameter_covariance`.
     """
-    if not hasattr(fit, "inverse_link"):
+    # Means of 0 and 1 are risks whatever the family (a Poisson model of them, say).
+    risks = getattr(fit, "family", "binomial") == "binomial" or (
+        np.all((fit.design.y == 0.0) | (fit.design.y == 1.0))
+    )
+    if not (hasattr(fit, "inverse_link") and risks):
         raise ModelError(
             f"standardise: {type(fit).__name__} is no model of a yes/no outcome."
         )

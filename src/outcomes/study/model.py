@@ -50,11 +50,11 @@ COVARIANCE_WORDS: Final[dict[str, str]] = {
     "sp_exp": "spatial exponential",
 }
 DF_WORDS: Final[dict[str, str]] = {
-    "kenward-roger": "Kenward-Roger",
-    "satterthwaite": "Satterthwaite",
-    "between-within": "between-within",
-    "residual": "residual",
-    "asymptotic": "no (normal approximation)",
+    "kenward-roger": "Kenward-Roger degrees of freedom",
+    "satterthwaite": "Satterthwaite degrees of freedom",
+    "between-within": "between-within degrees of freedom",
+    "residual": "residual degrees of freedom",
+    "asymptotic": "normal approximation",
 }
 VCOV_WORDS: Final[dict[str, str]] = {
     "model": "model-based standard errors",
@@ -85,8 +85,8 @@ GEE_WORDS: Final[dict[str, str]] = {
     "model": "model-based standard errors",
 }
 GEE_DF_WORDS: Final[dict[str, str]] = {
-    "asymptotic": "no (normal approximation)",
-    "clusters": "subjects less coefficients as",
+    "asymptotic": "normal approximation",
+    "clusters": "as many degrees of freedom as subjects less coefficients",
 }
 COORDINATE_WORDS: Final[dict[str, str]] = {
     "target-day": "over target days of the visits",

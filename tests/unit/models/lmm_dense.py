@@ -413,7 +413,8 @@ def brute_profile(
 
     def deviance(at: np.ndarray) -> float:
         try:
-            found = -2.0 * model.loglik(model.unpack(at))
+            with np.errstate(all="ignore"):
+                found = -2.0 * model.loglik(model.unpack(at))
         except np.linalg.LinAlgError:
             return 1e10
         return found if np.isfinite(found) else 1e10

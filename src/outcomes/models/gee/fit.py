@@ -166,9 +166,7 @@ def fit_gee(
         y, unit = _standardised(y, Q @ origin, str(design.formula))
     less = X.shape[1] if moments == "n-p" else 0
     sign = 2.0 * y - 1.0 if family == "binomial" else None
-    solve = partial(
-        solve_gee, y, Q, clusters, family=family, link=str(link), less=less
-    )
+    solve = partial(solve_gee, y, Q, clusters, family=family, link=str(link), less=less)
     solution = solve(structure=structure)
     run_off = _run_off(Q, solution.gamma, sign, family, str(link))
     stray = structure != "independence" and (

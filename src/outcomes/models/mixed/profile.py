@@ -27,6 +27,8 @@ VALUE_GOAL = 1e-10
 DESCENT = 1e-6
 # Of a limit, on the scale of the quantity.
 LIMIT_GOAL = 1e-9
+# Minima from which one more is sought, and how often a step to it is halved.
+STARTS, SHORTER = 2, 7
 # How far from the estimate a limit is sought, on the (logarithmic) scale of it.
 FARTHEST = 12.0
 
@@ -219,7 +221,7 @@ def limit(
     from scipy.optimize import brentq
 
     origin = h(start)
-    last = [start]
+    points = {origin: start}
     known: dict[float, float] = {}
     here = deviance(start)
     if here is not None and here[0] <= best:
@@ -228,23 +230,31 @@ def limit(
     def excess(value: float) -> float:
         if value in known:
             return known[value]
-        guess = scaled(last[0], value) if scaled is not None else last[0]
-        found = hold(deviance, h, value, guess, places)
-        if found is None:
-            found = hold(
-                deviance,
-                h,
-                value,
-                start if scaled is None else scaled(start, value),
-                places,
-            )
+        found = None
+        for place in sorted(points, key=lambda at: abs(at - value))[:STARTS]:
+            guess = points[place]
+            guess = guess if scaled is None else scaled(guess, value)
+            found = hold(deviance, h, value, guess, places)
+            if found is not None:
+                points[value] = found.phi
+                break
         if found is None and np.isnan(ceiling):
             raise ArithmeticError
         least = ceiling if found is None else found.deviance
-        last[0] = last[0] if found is None else found.phi
         # The signed root is nearly linear in the quantity, so few steps are needed.
         known[value] = float(np.sqrt(max(least - best, 0.0)) - np.sqrt(rise))
         return known[value]
+
+    def reach(near: float, far: float) -> float:
+        """Go from one value to another, or as far as the minimum is found."""
+        for _ in range(SHORTER):
+            try:
+                excess(far)
+            except ArithmeticError:
+                far = (near + far) / 2.0
+            else:
+                return far
+        raise ArithmeticError
 
     try:
         near, far, jump = origin, origin + side * width, width
@@ -252,9 +262,10 @@ def limit(
             near, far, jump = near - side * jump, near, jump * 1.6
             if abs(near - origin) > farthest:
                 return -side * np.inf
+        far = reach(near, far)
         while excess(far) < 0.0:
-            near, jump = far, jump * 1.6
-            far = far + side * jump
+            jump = 1.6 * abs(far - near)
+            near, far = far, reach(far, far + side * jump)
             if abs(far - origin) > farthest:
                 return side * np.inf
         return float(brentq(excess, near, far, xtol=LIMIT_GOAL, rtol=1e-12))

@@ -201,13 +201,15 @@ class NegativeBinomial:
 
     def kernel(self, eta: FloatArray, psi: FloatArray, order: int) -> list[FloatArray]:
         """Log likelihood of a count (5)."""
-        size = self.y + np.exp(psi[0])
+        k = np.exp(psi[0])
         t = eta - psi[0]
         e, s, softplus = exponentials(t)
         p = e / s
-        out = [self.y * t - size * softplus, self.y - size * p]
+        # Sums of terms of one sign: no digits are lost where counts are large.
+        value = -self.y * np.logaddexp(0.0, -t) - k * softplus
+        out = [value, self.y / s - k * p]
         if order > 1:
-            v = size * p / s
+            v = (self.y + k) * p / s
             out.append(-v)
         if order > 2:
             out.append(v * (2.0 * p - 1.0))

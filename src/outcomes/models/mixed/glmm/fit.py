@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from outcomes.errors import ModelError
-from outcomes.models.columns import read_numbers
 from outcomes.models.convergence import Convergence, data_messages
 from outcomes.models.design import Design
 from outcomes.models.mixed.effects import Term
@@ -25,6 +24,7 @@ from outcomes.models.mixed.glmm.ordinal import threshold_slopes, thresholds
 from outcomes.models.mixed.glmm.outcome import (
     check_binary_text,
     code_categories,
+    read_offset,
     read_outcome,
 )
 from outcomes.models.mixed.glmm.prepare import Prepared, prepare
@@ -148,9 +148,7 @@ def fit_glmm(
     design, terms = read_model(
         formula, data, random, missing=missing, levels=levels, needed=needed
     )
-    known = np.zeros(len(design.y))
-    if offset is not None:
-        known = read_numbers(design.frame[offset], offset).to_numpy(dtype=float)
+    known = read_offset(design, offset)
     family_of, values = read_outcome(design, family_name, link_name, trials, categories)
     _check_df(df_method, terms)
     points = _points(n_quad, terms)

@@ -59,7 +59,8 @@ class State:
     @property
     def decrement(self) -> float:
         """Newton decrement of the deviance."""
-        return float(self.at.gradient @ self.inverse @ self.at.gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(self.at.gradient @ self.inverse @ self.at.gradient)
 
 
 def descend(state: State, problem: Problem, *, goal: float = DECREMENT_GOAL) -> State:
@@ -89,7 +90,7 @@ def _step(state: State, problem: Problem) -> State | None:
             continue
         if there.deviance <= state.at.deviance + ARMIJO * length * slope:
             return _update(state, trial, there)
-        after = float(there.gradient @ state.inverse @ there.gradient)
+        after = replace(state, at=there).decrement
         if -slope < DECREMENT_POLISH and after < -slope:
             return _update(state, trial, there)
         if -slope * length < allowance:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Beyond these a likelihood is rounding, or no number at all.
+LARGEST_COUNT = 1e12
+LARGEST_OFFSET = 700.0
+
+
 def code_categories(
     data: pd.DataFrame, formula: str, levels: Mapping[str, Sequence[Any]] | None
 ) -> tuple[pd.DataFrame, tuple[Any, ...]]:
@@ -173,6 +178,12 @@ def _check_counts(y: FloatArray, name: str, family: str) -> None:
             f" {int(wrong.sum())} of {len(y)} records. Give whole numbers from 0; a"
             " time at risk goes into offset= as its logarithm."
         )
+    if y.max() > LARGEST_COUNT:
+        raise ModelError(
+            f"the outcome {name!r} has counts up to {y.max():g}, too large for a"
+            " likelihood that tells them apart. Divide by a unit, or model the"
+            " logarithm by fit_lmm."
+        )
     if not y.any():
         raise ModelError(
             f"the outcome {name!r} is 0 in all {len(y)} records: there is nothing to"
@@ -222,3 +233,24 @@ def check_binary_text(data: Any, formula: str) -> None:
     columns = list(getattr(data, "columns", []))
     if columns.count(outcome) == 1:
         refuse_text(data[outcome], outcome)
+
+
+def read_offset(design: Design, offset: str | None) -> FloatArray:
+    """Return the known part of the linear predictor of each record; zeros without.
+
+    Raises
+    ------
+    ModelError
+        If it is no column of numbers, or so large that no mean can be computed.
+    """
+    if offset is None:
+        return np.zeros(len(design.y))
+    known = read_numbers(design.frame[offset], offset).to_numpy(dtype=float)
+    far = float(np.max(np.abs(known)))
+    if far > LARGEST_OFFSET:
+        raise ModelError(
+            f"offset: {offset!r} has values as large as {far:g}, and is added to the"
+            " linear predictor as it is. Give the logarithm of a time at risk, not the"
+            " time itself."
+        )
+    return known

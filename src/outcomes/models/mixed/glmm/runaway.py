@@ -57,7 +57,10 @@ def tell_runaway(
     """
     problem = prepared.problem
     beta = problem.split(optimum.phi)[1]
-    size = float(np.max(np.abs(problem.X @ beta), initial=0.0))
+    eta = problem.X @ beta
+    if family == "cumulative":  # thresholds stand for the origin
+        eta = eta - eta.min()
+    size = float(np.max(np.abs(eta), initial=0.0))
     widest = max(_spreads(optimum, prepared))
     if max(size, widest) < SUSPICIOUS and not optimum.message:
         return ""
@@ -73,6 +76,15 @@ def tell_runaway(
                 " levels; fit_logistic(penalty='firth') estimates them without random"
                 " effects"
             )
+    if family == "cumulative":
+        names = _ordered_separation(design, prepared)
+        if names:
+            return (
+                "separation: some combination of columns puts records above or below"
+                f" all they are compared with. The coefficients of {', '.join(names)}"
+                " have no finite maximum likelihood estimate. Take the terms out or"
+                " join levels"
+            )
     if size > IMPOSSIBLE:
         return (
             f"the linear predictor reaches {size:.0f} without random effects: some"
@@ -85,6 +97,28 @@ def tell_runaway(
             " runs off"
         )
     return ""
+
+
+def _ordered_separation(design: Design, prepared: Prepared) -> tuple[str, ...]:
+    """Columns of a cumulative model whose coefficients run off.
+
+    A record of category k says that threshold k is above its linear predictor and
+    threshold k - 1 is not: two binary records, with an indicator for each threshold.
+    Directions that contradict none of them are those of Albert and Anderson (1984).
+    """
+    from outcomes.models.logistic.separation import find_separation
+
+    y = design.y.astype(np.intp)
+    kept = np.flatnonzero(~prepared.aliased)
+    X = design.X[:, kept]
+    steps = int(y.max())
+    above, below = np.flatnonzero(y < steps), np.flatnonzero(y > 0)
+    places = np.concatenate([y[above], y[below] - 1])
+    stacked = np.hstack([-np.eye(steps)[places], X[np.concatenate([above, below])]])
+    higher = np.append(np.zeros(len(above)), np.ones(len(below)))
+    names = (*map(str, range(steps)), *(design.columns[j] for j in kept))
+    found = find_separation(stacked, higher, np.ones(len(higher)), names)
+    return tuple(name for name in found.columns if name in names[steps:])
 
 
 def _spreads(optimum: Optimum, prepared: Prepared) -> list[float]:

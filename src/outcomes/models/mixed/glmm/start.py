@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from outcomes.models.mixed.glmm.families import NegativeBinomial, Poisson
 from outcomes.models.mixed.glmm.objective import evaluate
 from outcomes.models.mixed.glmm.operator import Operator
 from outcomes.models.mixed.glmm.problem import Evaluation, Problem
@@ -42,14 +43,17 @@ def first_guess(problem: Problem, spread: float) -> FloatArray:
 def _without_random(problem: Problem, psi: FloatArray) -> FloatArray:
     """Newton's method for the model with fixed effects only; shape (p,)."""
     X, family, times = problem.X, problem.family, problem.times
-    beta = np.zeros(problem.p)
-    terms = family.kernel(problem.offset, psi, 2)
+    beta = _from_logarithms(problem)
+    terms = family.kernel(problem.offset + X @ beta, psi, 2)
     value = float(terms[0] @ times)
     for _ in range(MOST_STEPS):
         slope = (terms[1] * times) @ X
         information = (X * (-terms[2] * times)[:, None]).T @ X
         information[np.diag_indices(problem.p)] += 1e-10 * np.trace(information)
-        step = np.linalg.solve(information, slope)
+        try:
+            step = np.linalg.solve(information, slope)
+        except np.linalg.LinAlgError:  # no curvature is left
+            return beta
         length = 1.0
         while length > 1e-6:
             trial = beta + length * step
@@ -64,6 +68,16 @@ def _without_random(problem: Problem, psi: FloatArray) -> FloatArray:
         if slope @ step < SETTLED:
             break
     return beta
+
+
+def _from_logarithms(problem: Problem) -> FloatArray:
+    """Least squares for logarithms of counts, zeros for other outcomes; shape (p,)."""
+    family = problem.family
+    if not isinstance(family, Poisson | NegativeBinomial):
+        return np.zeros(problem.p)
+    target = np.log(family.y + 0.5) - problem.offset
+    weighted = problem.X * problem.times[:, None]
+    return np.asarray(np.linalg.lstsq(weighted.T @ problem.X, weighted.T @ target)[0])
 
 
 def expected_curvature(phi: FloatArray, at: Evaluation, problem: Problem) -> FloatArray:

@@ -19,6 +19,8 @@ from outcomes.models.options import BoolArray, FloatArray, IntArray
 # Variance of the latent variable behind a threshold; a count has none.
 LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0}
 SMALLEST = 1e-10
+# Newton decrement at which a minimum is one, to more digits than a test shows.
+SETTLED = 1e-6
 
 
 @dataclass(slots=True)
@@ -114,7 +116,8 @@ class GlmmSurface:
         kept = np.append(free, np.ones(len(phi) - m, dtype=bool))
         inverse = np.zeros_like(self.curvature)
         inverse[np.ix_(kept, kept)] = _inverse(self.curvature[np.ix_(kept, kept)])
-        return descend(State(phi, at, inverse, 0), problem).at.deviance
+        found = descend(State(phi, at, inverse, 0), problem)
+        return found.at.deviance if found.decrement < SETTLED else np.nan
 
 
 def _inverse(H: FloatArray) -> FloatArray:
