@@ -109,7 +109,7 @@ def _linear(data: pd.DataFrame, scenario: Scenario) -> Numbers:
 
 
 def _each_alone(data: pd.DataFrame) -> Numbers:
-    """Tests of sites and therapists in models that do not have the other."""
+    """Test sites and therapists in models that do not have the other."""
     out: Numbers = {}
     groupings = list(RANDOM)
     for place, name in ((SITE, "site"), (THERAPIST, "therapist")):

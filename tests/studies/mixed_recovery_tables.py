@@ -13,7 +13,13 @@ from studies.therapy_trials import LAST, PRIMARY, SCENARIOS, Scenario
 
 LEVEL: Final = 0.05
 MINUS: Final = "\N{MINUS SIGN}"
-NAMES: Final = {"site": "site", "therapist": "therapist"}
+NAMES: Final = ("site", "therapist")
+TESTS: Final = {
+    "site": "sites, beside therapists",
+    "therapist": "therapists, beside sites",
+    "site_alone": "sites, without therapists in the model",
+    "therapist_alone": "therapists, without sites in the model",
+}
 # Column, how it is called, and which truth it is compared with.
 CHANGES: Final = {
     "kr": "linear mixed, Kenward-Roger",
@@ -167,9 +173,9 @@ def _tests(frame: pd.DataFrame) -> str:
     (null,) = (s for s in SCENARIOS if s.site_sd == 0.0)
     own = _own(frame, null)
     rows = []
-    for part in NAMES:
+    for part, name in TESTS.items():
         p = own[f"{part}_p"].dropna()
-        line = [part, f"{len(p)}", f"{100 * (own[part] == 0.0).mean():.1f}"]
+        line = [name, f"{len(p)}", f"{100 * (own[f'{part}_lr'] == 0.0).mean():.1f}"]
         for level in (0.10, LEVEL, 0.01):
             count = int((p < level).sum())
             low, high = exact_limits(count, len(p))
@@ -177,7 +183,7 @@ def _tests(frame: pd.DataFrame) -> str:
                 f"{100 * count / len(p):.1f} ({100 * low:.1f} to {100 * high:.1f})"
             )
         rows.append(line)
-    head = ["effect", "trials", "variance at zero, %"]
+    head = ["test of", "trials", "statistic zero, %"]
     head += ["size at 10 %", "size at 5 %", "size at 1 %"]
     return _table(head, rows)
 

@@ -8,7 +8,7 @@ the population and not that of a typical participant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import product
@@ -105,7 +105,7 @@ def standardise(
     *,
     measure: Measure = "risk-difference",
     reference: Any = None,
-    by: str | Sequence[str] = (),
+    by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
     over: Over = "subjects",
     conf_level: float = 0.95,
@@ -123,7 +123,7 @@ def standardise(
         ``"odds-ratio"`` of each level against the reference.
     reference : optional
         Level compared with; the first by default.
-    by : str or sequence of str
+    by : str or sequence of str, optional
         Further factors to set to each of their levels in turn, the visit as a rule.
     at : mapping, optional
         Columns to set to one value: ``{"WEEK": 12}``.
@@ -158,10 +158,12 @@ def standardise(
     check_option(measure, Measure, name="measure")
     check_option(over, Over, name="over")
     conf_level = check_conf_level(conf_level)
-    design: Design = fit.design
-    within = (by,) if isinstance(by, str) else tuple(by)
+    design = getattr(fit, "design", None)
+    if not isinstance(design, Design):
+        raise ModelError(f"standardise: {type(fit).__name__} is no fitted model.")
+    within = _names(by)
     for name in (factor, *within):
-        if name not in design.factors:
+        if not isinstance(name, str) or name not in design.factors:
             raise ModelError(one_of(name, design.factors, name="standardise"))
     if factor in within:
         raise ModelError(f"standardise: {factor!r} cannot also be in 'by'.")
@@ -221,10 +223,24 @@ def _labels(
     return pd.DataFrame(columns)
 
 
+def _names(by: Any) -> tuple[Any, ...]:
+    """Columns given as one name, several or none."""
+    if by is None:
+        return ()
+    if isinstance(by, str) or not isinstance(by, Iterable):
+        return (by,)
+    return tuple(by)
+
+
 def _fixed(
     design: Design, at: Mapping[str, Any], set_already: Sequence[str]
 ) -> dict[str, Any]:
     """Columns to set to one value, checked."""
+    if not isinstance(at, Mapping):
+        raise ModelError(
+            "standardise at: give columns and values, as in {'WEEK': 12}, not"
+            f" {at!r}."
+        )
     for name, value in at.items():
         if name in set_already:
             raise ModelError(f"standardise at: {name!r} is set to its levels already.")

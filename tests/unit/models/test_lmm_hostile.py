@@ -173,6 +173,23 @@ def test_groupings_that_divide_alike_are_refused(
         _fit(data.assign(therapist=data["site"].map(names)), random)
 
 
+@pytest.mark.parametrize(
+    ("formula", "random"),
+    [
+        ("y ~ site + t", {"site": "1"}),
+        ("y ~ site*t", {"id": "1", "site": "0 + t"}),
+        ("y ~ id", {"site": "1", "ther": "1"}),
+        ("y ~ arm*ther", {"arm:ther": "1"}),
+    ],
+)
+def test_groupings_in_the_formula_too_are_refused(
+    data: pd.DataFrame, formula: str, random: dict[str, str]
+) -> None:
+    # Their restricted likelihood is flat: any variance is as good as any other.
+    with pytest.raises(ModelError, match="nothing is left to vary between them"):
+        _fit(data, random, formula=formula)
+
+
 def test_different_effects_of_groupings_that_divide_alike(data: pd.DataFrame) -> None:
     both = _fit(data.assign(same=data["id"]), {"id": "1", "same": "0 + t"})
     one = _fit(data, {"id": "1 || t"})

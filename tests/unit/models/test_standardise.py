@@ -204,13 +204,13 @@ def test_the_delta_method_against_draws_of_parameters() -> None:
     fit = _fit("slope")
     at, k = _parameters(fit), len(_parameters(fit))
     draws = np.random.default_rng(5).multivariate_normal(
-        at, fit.cov_joint[:k, :k], size=250, method="eigh"
+        at, fit.cov_joint[:k, :k], size=120, method="eigh"
     )
     gaps = [
         _risk(fit, "slope", "low", d) - _risk(fit, "slope", "high", d) for d in draws
     ]
     row = standardise(fit, "arm").frame.iloc[0]
-    assert np.std(gaps) == pytest.approx(row.std_error, rel=0.15)
+    assert np.std(gaps) == pytest.approx(row.std_error, rel=0.2)
 
 
 def test_probit_has_a_closed_form() -> None:
@@ -238,6 +238,19 @@ def test_large_random_effects_are_integrated_exactly() -> None:
     risks = [float(expit(eta + sd * z) @ density) for eta in np.cumsum(fit.beta)]
     found = standardise(fit, "arm", measure="risk").frame["estimate"]
     np.testing.assert_allclose(found, risks, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["records", "level", "t2"])
+def test_the_name_of_a_slope_means_nothing(name: str) -> None:
+    data = _data().assign(**{name: _data()["t"]})
+    found, expected = (
+        standardise(
+            fit_glmm("y ~ arm", data, random={"id": f"1 + {x}"}, family="binomial"),
+            "arm",
+        ).frame["estimate"]
+        for x in (name, "t")
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 # Models without random effects

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -181,7 +181,9 @@ def profile_test(fit: LogisticFit, terms: str | Sequence[str]) -> pd.DataFrame:
 def _wanted(fit: LogisticFit, terms: str | Sequence[str] | None) -> list[str]:
     if terms is None:
         return list(fit.terms)
-    wanted = [terms] if isinstance(terms, str) else list(terms)
+    if isinstance(terms, str) or not isinstance(terms, Iterable):
+        terms = [terms]
+    wanted = list(terms)
     for term in wanted:
         if term not in fit.terms:
             raise ModelError(one_of(term, fit.terms, name="terms"))

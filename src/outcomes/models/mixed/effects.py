@@ -264,7 +264,7 @@ def code_effects(term: Term, rows: pd.DataFrame) -> FloatArray:
     """Code the effects of new records; shape (len(rows), c)."""
     import pandas as pd
 
-    names = [name for name in term.spec.required_variables if name != "records"]
+    names = list(term.spec.required_variables)
     coded = pd.DataFrame({name: rows[name] for name in names}, index=rows.index)
     for name, values in term.factors.items():
         coded[name] = code_levels(coded[name], values)

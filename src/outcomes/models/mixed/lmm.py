@@ -21,7 +21,7 @@ from outcomes.models.mixed.effects import (
     without_members,
 )
 from outcomes.models.mixed.grouping import Request, read_random
-from outcomes.models.mixed.layout import Layout, lay_out
+from outcomes.models.mixed.layout import Layout, lay_out, spread
 from outcomes.models.mixed.moments import factor_of, gather
 from outcomes.models.mixed.newton import DECREMENT_LIMIT, Optimum, minimise
 from outcomes.models.mixed.results import LmmFit
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 NO_RESIDUAL = 1e-20
 # Share of what the formula leaves below which residuals are too small to compute with.
 TINY_RESIDUAL = 1e-8
+# Share of random effects outside the model matrix that is rounding.
+NOTHING_LEFT = 1e-10
 # Share of a standard deviation that is independent of the others', that is none.
 DEGENERATE = 1e-6
 
@@ -131,6 +133,7 @@ def fit_lmm(
     _check_identified(terms, design)
     layout = lay_out(terms)
     fixed = orthonormalise(design)
+    _check_left(terms, fixed.Q)
     projected = fixed.Q.T @ design.y
     rest = design.y - fixed.Q @ projected
     if rest @ rest <= NO_RESIDUAL * (design.y @ design.y):
@@ -272,6 +275,21 @@ def _check_identified(terms: Sequence[Term], design: Design) -> None:
                 f"random: {term.grouping!r} has {term.q} levels with {effects}, that is"
                 f" {term.q * term.c} effects on {n} records, which cannot be told from"
                 " the residuals. Leave an effect or the grouping out."
+            )
+
+
+def _check_left(terms: Sequence[Term], Q: FloatArray) -> None:
+    """Refuse effects that the formula has for every level already."""
+    for term in terms:
+        Z = spread(term)
+        whole = np.asarray(Z.power(2).sum(axis=0)).reshape(term.q, term.c)  # type: ignore[attr-defined]
+        taken = np.square(Z.T @ Q).sum(axis=1).reshape(term.q, term.c)  # type: ignore[attr-defined]
+        left = 1.0 - taken.sum(axis=0) / whole.sum(axis=0)
+        for j in np.flatnonzero(left < NOTHING_LEFT):
+            raise ModelError(
+                f"random: the formula determines {term.effects[j]!r} of every level of"
+                f" {term.grouping!r}, so nothing is left to vary between them. Take the"
+                " grouping out of the formula, or leave it out of the random effects."
             )
 
 

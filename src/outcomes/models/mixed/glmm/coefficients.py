@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,9 @@ def _(
     if not fit.convergence.converged:
         raise ModelError("profile_intervals: the fit did not converge.")
     wanted = fit.terms if terms is None else terms
-    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+        wanted = (wanted,)
+    wanted = tuple(wanted)
     for name in wanted:
         if name not in fit.terms:
             raise ModelError(one_of(name, fit.terms, name="terms"))

@@ -11,7 +11,8 @@ from outcomes.models.mixed.effects import Term
 from outcomes.models.mixed.glmm.objective import evaluate
 from outcomes.models.mixed.glmm.optimise import State, descend, hessian
 from outcomes.models.mixed.glmm.results import GlmmFit
-from outcomes.models.mixed.glmm.structure import lower
+from outcomes.models.mixed.glmm.start import expected_curvature
+from outcomes.models.mixed.glmm.structure import Structure, diagonal_places, lower
 from outcomes.models.mixed.layout import semidefinite_root
 from outcomes.models.mixed.variance import Parts, Surface, surface
 from outcomes.models.options import BoolArray, FloatArray, IntArray
@@ -21,6 +22,8 @@ LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0}
 SMALLEST = 1e-10
 # Newton decrement at which a minimum is one, to more digits than a test shows.
 SETTLED = 1e-6
+# Standard deviation, on the link scale, that an absent effect is given to start from.
+A_LITTLE = 0.3
 
 
 @dataclass(slots=True)
@@ -105,19 +108,48 @@ class GlmmSurface:
         return out
 
     def without(self, free: BoolArray) -> float:
-        """Least deviance with some elements of the factors at zero."""
+        """Least deviance with some elements of the factors at zero.
+
+        Effects that are not there beside all others may be there without some, and
+        where they are zero the slope is too: so the search starts again with a little
+        of each of them.
+        """
         problem = self.fit.prepared.problem
-        phi = self.start.copy()
         m = len(free)
+        kept = np.append(free, np.ones(len(self.start) - m, dtype=bool))
+        phi = self.start.copy()
         phi[:m][~free] = 0.0
+        inverse = np.zeros_like(self.curvature)
+        inverse[np.ix_(kept, kept)] = _inverse(self.curvature[np.ix_(kept, kept)])
+        found = [self._descend(phi, inverse)]
+        absent = kept & (phi == 0.0)
+        absent[_not_diagonal(problem.structure)] = False
+        if absent.any():
+            phi[absent] = A_LITTLE
+            at = evaluate(phi, problem, problem.rest())
+            if at is not None:
+                whole = _inverse(expected_curvature(phi, at, problem))
+                inverse[np.ix_(kept, kept)] = _inverse(whole[np.ix_(kept, kept)])
+                found.append(self._descend(phi, inverse))
+        settled = [each for each in found if np.isfinite(each)]
+        return min(settled, default=np.nan)
+
+    def _descend(self, phi: FloatArray, inverse: FloatArray) -> float:
+        """Least deviance near a start; NaN where none is reached."""
+        problem = self.fit.prepared.problem
         at = evaluate(phi, problem, problem.rest())
         if at is None:
             return np.nan
-        kept = np.append(free, np.ones(len(phi) - m, dtype=bool))
-        inverse = np.zeros_like(self.curvature)
-        inverse[np.ix_(kept, kept)] = _inverse(self.curvature[np.ix_(kept, kept)])
         found = descend(State(phi, at, inverse, 0), problem)
         return found.at.deviance if found.decrement < SETTLED else np.nan
+
+
+def _not_diagonal(structure: Structure) -> IntArray:
+    """Places of all elements of the factors but those of their diagonals."""
+    places = np.ones(structure.n_theta, dtype=bool)
+    for term in structure.terms:
+        places[term.theta.start + diagonal_places(term.c)] = False
+    return np.flatnonzero(places)
 
 
 def _inverse(H: FloatArray) -> FloatArray:
