@@ -16,7 +16,7 @@ from unit.models.lmm_dense import CASES, dense_of, make_sessions
 
 FORMULA = "y ~ arm*t + x"
 STATISTICS = ["estimate", "std_error", "df", "p_value"]
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
+FEW = settings(max_examples=7, deadline=None, derandomize=True)
 cases = st.sampled_from(sorted(CASES))
 dfs = st.sampled_from(["satterthwaite", "kenward-roger"])
 seeds = st.integers(1, 6)

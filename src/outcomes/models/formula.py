@@ -66,6 +66,10 @@ def parse_formula(text: str, columns: Iterable[str]) -> Formula:
     >>> parse_formula("CHG ~ BASE + ARM*VISIT", ["CHG", "BASE", "ARM", "VISIT"]).outcome
     'CHG'
     """
+    if not isinstance(text, str):
+        raise ModelError(
+            f"formula: a text is needed, such as 'CHG ~ BASE + TRT01P', not {text!r}."
+        )
     known = [str(column) for column in columns]
     left, tilde, right = text.partition("~")
     if not tilde or "~" in right:

@@ -63,8 +63,7 @@ def _dense(case: str, fit: LmmFit, seed: int = 5) -> Dense:
 INNER = sorted(case for case in CASES if case != "three effects")
 
 
-@pytest.mark.parametrize("method", ["reml", "ml"])
-@pytest.mark.parametrize("seed", [1, 5])
+@pytest.mark.parametrize(("seed", "method"), [(5, "reml"), (1, "reml"), (1, "ml")])
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_likelihood_coefficients_and_optimum(case: str, seed: int, method: str) -> None:
     fit = _fit(case, seed, method=method)
@@ -106,7 +105,7 @@ def test_satterthwaite(case: str) -> None:
 
 
 def test_satterthwaite_by_differences_alone() -> None:
-    for case in ("crossed", "correlated slope", "members with slopes"):
+    for case in ("correlated slope", "members with slopes"):
         fit = _fit(case)
         model = _dense(case, fit)
         expected = model.satterthwaite(model.psi_of(fit), np.eye(5))
@@ -140,8 +139,11 @@ def test_joint_satterthwaite_is_fai_and_cornelius() -> None:
         assert found.den_df == pytest.approx(2 * E / (E - 3), rel=1e-7)
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
-@pytest.mark.parametrize("case", INNER)
+@pytest.mark.parametrize(
+    ("case", "preset"),
+    [(case, "r_lmertest") for case in INNER]
+    + [(case, "sas_proc_mixed") for case in ("everything", "factor slope", "members")],
+)
 def test_kenward_roger(case: str, preset: str) -> None:
     fit = _fit(case, df="kenward-roger", preset=preset)
     model = _dense(case, fit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from outcomes.errors import ModelError
@@ -84,3 +86,9 @@ def test_an_unknown_column_is_answered_with_the_nearest() -> None:
 def test_a_column_named_as_the_constant_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="'Intercept' is the name of the constant"):
         parse_formula(text, ["y", "x", "Intercept"])
+
+
+@pytest.mark.parametrize("text", [None, 3, ["y ~ x"]])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    with pytest.raises(ModelError, match="formula: a text is needed"):
+        parse_formula(text, ["y", "x"])

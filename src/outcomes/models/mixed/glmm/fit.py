@@ -169,6 +169,8 @@ def fit_glmm(
     if poisson:
         boundary += ("the dispersion: counts vary no more than Poisson",)
     runaway = tell_runaway(optimum, prepared, design, values, family_name)
+    if runaway:  # what runs off has no standard error, and what depends on it neither
+        user = replace(user, covariance=np.full_like(user.covariance, np.nan))
     doubts = doubt_integral(optimum, prepared, family_name)
     p = len(user.beta)
     counts = {term.grouping: term.q for term in terms}
