@@ -266,8 +266,9 @@ def _check_complete(
     for name in needed:
         absent = present[name].isna()
         if absent.any():
-            whose = ", ".join(map(str, present.loc[absent, subject].unique()[:3]))
-            found.append(f"{name} in {int(absent.sum())} (first of {subject} {whose})")
+            whose = present.loc[absent, subject].dropna().unique()[:3]
+            first = f" (first of {subject} {', '.join(map(str, whose))})"
+            found.append(f"{name} in {int(absent.sum())}{first if len(whose) else ''}")
     if found:
         raise ModelError(
             f"rows with an outcome miss {'; '.join(found)}. Complete them, or give"

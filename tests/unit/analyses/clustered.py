@@ -33,7 +33,7 @@ def subjects(n: int = 60, **more: Any) -> list[dict[str, Any]]:
         rows.append(
             subject(
                 f"{k + 1:03d}",
-                "ACT" if k % 2 else "CTL",
+                "ACT" if (k + k // 6) % 2 else "CTL",
                 SITEID=site,
                 SITEGR1=site,
                 THERAPID=f"{site}-T{lead + 1}",
