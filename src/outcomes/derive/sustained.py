@@ -26,7 +26,7 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 
 COUNTED = "NRI"
-"""DTYPE of a no in which a missed visit counts as no."""
+"""DTYPE of a no that rests on missed visits alone."""
 PASSED = "GAP"
 """DTYPE of a value that does not rest on the visit that was missed."""
 
@@ -42,9 +42,8 @@ class Held:
     missed : BoolArray, shape (n, k)
         This visit was missed, or its assessment set aside.
     counted : BoolArray, shape (n, k)
-        A missed visit through this one counts as no.
-    alone : BoolArray, shape (n, k)
-        No through this visit, and no assessment and no rescue medication says so.
+        No through this visit because a visit was missed; no assessment through it and
+        no rescue medication says so.
     overruled : BoolArray, shape (n, k)
         This visit has a yes that does not count, because of rescue medication.
     """
@@ -52,7 +51,6 @@ class Held:
     value: FloatArray
     missed: BoolArray
     counted: BoolArray
-    alone: BoolArray
     overruled: BoolArray
 
 
@@ -107,8 +105,7 @@ def hold(
     return Held(
         value=np.where(no, 0.0, np.where(unknown, np.nan, 1.0)),
         missed=gone,
-        counted=through(gone if missed == "failure" else failing),
-        alone=no & ~through(known == 0.0),
+        counted=no & ~through(known == 0.0),
         overruled=after & (found == 1.0),
     )
 
@@ -261,7 +258,7 @@ def _notes(
     names = subjects.to_numpy()
     code = endpoint.paramcd
     missed, last = through(held.missed)[:, -1], held.value[:, -1]
-    no, undecided = held.alone[:, -1], np.isnan(last)
+    no, undecided = held.counted[:, -1], np.isnan(last)
     all_the_same: BoolArray = missed & (last == 1.0)
     place = f"from {visits[0]} to {visits[-1]}"
     notes = []
@@ -286,8 +283,8 @@ def _notes(
         f"with {plural(int(held.missed.sum()), 'visit')} missed {place}, of whom "
         f"{int(no.sum())} no for that alone, {int(all_the_same.sum())} yes all the "
         f"same, {int(undecided.sum())} undecided",
-        f"missed: {endpoint.missed}; DTYPE {COUNTED} where it counts as no, {PASSED} "
-        "where it does not",
+        f"missed: {endpoint.missed}; DTYPE {COUNTED} where a no rests on that alone, "
+        f"{PASSED} where the value does not",
     )
     note(
         "sustained-rescue",

@@ -112,6 +112,7 @@ def _tokens(right: str, text: str) -> list[str]:
                 f"formula: '{rest[at:].strip()[:20]}' in '{text}' is not understood."
                 " Use column names joined by : * + - with 0, 1 and parentheses;"
                 " rename a column whose name has other characters."
+                + (" Random effects go in random={'id': '1'}." if "|" in text else "")
             )
         tokens.append(match.group().strip())
         at = match.end()

@@ -164,6 +164,12 @@ def standardise(
     within = _names(by)
     for name in (factor, *within):
         if not isinstance(name, str) or name not in design.factors:
+            if name in design.covariates:
+                raise ModelError(
+                    f"standardise: {name!r} is a column of numbers in this fit, without"
+                    f" levels to set. Fit with levels={{{name!r}: [...]}}, or make it"
+                    " text."
+                )
             raise ModelError(one_of(name, design.factors, name="standardise"))
     if factor in within:
         raise ModelError(f"standardise: {factor!r} cannot also be in 'by'.")

@@ -137,6 +137,21 @@ def statistics_frame(rows: RowInference, conf_level: float) -> pd.DataFrame:
     )
 
 
+def on_response(table: pd.DataFrame, fit: Any) -> pd.DataFrame:
+    """Carry estimates on the link scale to that of the outcome.
+
+    Standard errors go by the delta method; limits are carried over.
+    """
+    from outcomes.models.links import inverse_link, inverse_link_slope
+
+    link = getattr(fit, "link", "identity")
+    table = table.copy()
+    table["std_error"] *= inverse_link_slope(link, table["estimate"].to_numpy())
+    for name in ("estimate", "conf_low", "conf_high"):
+        table[name] = inverse_link(link, table[name].to_numpy())
+    return table
+
+
 def keep_estimable(fit: LinearFit, L: FloatArray) -> FloatArray:
     """Take rows over all columns to rows over coefficients.
 

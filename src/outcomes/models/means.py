@@ -13,8 +13,12 @@ import numpy as np
 from outcomes.errors import ModelError, one_of
 from outcomes.models.design import Design, code_rows
 from outcomes.models.estimates import Estimates, make_estimates
-from outcomes.models.inference import LinearFit, check_conf_level, keep_estimable
-from outcomes.models.links import inverse_link, inverse_link_slope
+from outcomes.models.inference import (
+    LinearFit,
+    check_conf_level,
+    keep_estimable,
+    on_response,
+)
 from outcomes.models.options import FloatArray, Scale, Weights, check_option
 
 if TYPE_CHECKING:
@@ -113,18 +117,9 @@ def emmeans(
         by=within,
         conf_level=conf_level,
     )
-    return found if scale == "link" else _on_response(found, fit)
-
-
-def _on_response(found: Estimates, fit: Any) -> Estimates:
-    """Carry estimates to the scale of the outcome."""
-    link = getattr(fit, "link", "identity")
-    frame = found.frame.copy()
-    eta = frame["estimate"].to_numpy()
-    frame["std_error"] *= inverse_link_slope(link, eta)
-    for name in ("estimate", "conf_low", "conf_high"):
-        frame[name] = inverse_link(link, frame[name].to_numpy())
-    return replace(found, frame=frame)
+    if scale == "link":
+        return found
+    return replace(found, frame=on_response(found.frame, fit))
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:

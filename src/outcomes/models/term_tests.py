@@ -72,6 +72,11 @@ def anova(fit: LinearFit, type: int = 3) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if hasattr(type, "design"):
+        raise ModelError(
+            "anova: tests the terms of one fit. To compare two, look at glance of each,"
+            " or at component_tests for random effects."
+        )
     if type not in TYPES:
         raise ModelError(f"anova: type: {type!r} is not known. Choose 2 or 3.")
     if not hasattr(fit, "aliased_mask"):

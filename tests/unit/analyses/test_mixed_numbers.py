@@ -1,9 +1,9 @@
 """Numbers of the mixed-model analyses of an embedded trial, recomputed from raw items.
 
-Scoring, visits, baselines, rescue and all estimation are done here again by other means:
-a grid in place of quadrature, Henderson's equations in place of sums by subject, numeric
-derivatives of dense matrices in place of analytic ones. Nothing of the package is used
-but what is tested.
+Scoring, visits, baselines, rescue and all estimation are done here again by other
+means: a grid in place of quadrature, Henderson's equations in place of sums by subject,
+numeric derivatives of dense matrices in place of analytic ones. Nothing of the package
+is used but what is tested.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def datasets() -> tuple[Any, Any, Any]:
 
 @cache
 def results(id: str) -> dict[Key, float]:
-    """Values by term, visit, arm (or grouping) and statistic."""
+    """Return values by term, visit, arm (or grouping) and statistic."""
     spec, adsl, adqs = datasets()
     frame = results_of(spec, spec.analysis(id), adsl, adqs).frame()
     assert not frame["error"].any()
@@ -138,14 +138,16 @@ def subjects() -> dict[str, Row]:
     for row in raw("medications"):
         subject = found.get(row["subject_id"], {})
         if row["category"] == "RESCUE" and row["start_date"] >= subject["first"]:
-            day = study_day(*map(date.fromisoformat, (row["start_date"], subject["first"])))
+            day = study_day(
+                *map(date.fromisoformat, (row["start_date"], subject["first"]))
+            )
             subject["rescue"] = min(day, subject["rescue"] or day)
     return found
 
 
 @cache
 def analysed() -> tuple[dict[tuple[str, str, str], Row], dict[str, int]]:
-    """The rating that counts by subject, visit and score; baseline totals by subject."""
+    """Find the rating that counts at each visit, and totals at baseline."""
     candidates: dict[tuple[str, str, str], list[Row]] = {}
     before: dict[str, list[Row]] = {}
     for rating in ratings():
@@ -170,7 +172,8 @@ def analysed() -> tuple[dict[tuple[str, str, str], Row], dict[str, int]]:
     def nearest(key: tuple[str, str, str]) -> Row:
         target = VISITS[key[1]][0]
         return min(
-            candidates[key], key=lambda r: (abs(r["day"] - target), -r["day"], r["rank"])
+            candidates[key],
+            key=lambda r: (abs(r["day"] - target), -r["day"], r["rank"]),
         )
 
     last = {s: max(rows, key=lambda r: r["day"])["total"] for s, rows in before.items()}
@@ -206,7 +209,9 @@ def courses(endpoint: str) -> tuple[list[tuple[str, int, int, float]], int, int]
                 continue
             counted += not value
             cell = CELLS.index((about["arm"], visit))
-            rows.append((subject, cell, int(value == "Y" and not rescued), base[subject]))
+            rows.append(
+                (subject, cell, int(value == "Y" and not rescued), base[subject])
+            )
     return rows, counted, missing
 
 
@@ -242,7 +247,12 @@ def effects(
             se = np.sqrt(g @ cov @ g)
             side = Z * se / (p * (1 - p))
             low, high = (1 / (1 + (1 - p) / p * np.exp(s * side)) for s in (1, -1))
-            values = {"estimate": p, "std_error": se, "conf_low": low, "conf_high": high}
+            values = {
+                "estimate": p,
+                "std_error": se,
+                "conf_low": low,
+                "conf_high": high,
+            }
             put("risk", visit, arm, {name: 100 * v for name, v in values.items()})
         d, se = p1 - p0, np.sqrt((g1 - g0) @ cov @ (g1 - g0))
         difference = {
@@ -271,7 +281,7 @@ def effects(
             put(term, visit, "MDMA", dict(zip(names, limits, strict=True)))
             put(term, visit, "MDMA", {"std_error": se})
     n = len(VISITS)
-    all_visits = np.eye(n, 2 * n + 1 + (len(theta) - 2 * n - 1))
+    all_visits = np.eye(n, len(theta))
     all_visits[:, n : 2 * n] -= np.eye(n)
     for term, L in (
         ("arm-at-all-visits", all_visits),
@@ -284,7 +294,10 @@ def effects(
 
 
 def test_counts_of_the_courses_are_those_of_the_raw_items() -> None:
-    for id, endpoint in (("remission-course", "remission"), ("diagnosis-course", "loss")):
+    for id, endpoint in (
+        ("remission-course", "remission"),
+        ("diagnosis-course", "loss"),
+    ):
         rows, counted, missing = courses(endpoint)
         found = results(id)
         assert found["counted-as-no", "", "", "n"] == counted == 1
@@ -334,7 +347,9 @@ def test_remission_course_agrees_with_a_likelihood_integrated_on_a_grid() -> Non
     cov = np.linalg.inv((H + H.T) / 2)
 
     def risk(cell: int) -> tuple[float, Floats]:
-        mu = 1 / (1 + np.exp(-(theta[cell] + theta[p - 1] * bases[:, None] + theta[p] * z)))
+        mu = 1 / (
+            1 + np.exp(-(theta[cell] + theta[p - 1] * bases[:, None] + theta[p] * z))
+        )
         slope = mu * (1 - mu)
         g = np.zeros(p + 1)
         g[cell] = (slope @ density).mean()
@@ -394,7 +409,10 @@ def test_diagnosis_course_agrees_with_estimating_equations_subject_by_subject() 
 def test_sustained_endpoints_agree_with_the_raw_items() -> None:
     spec, adsl, adqs = datasets()
     frame = results_of(spec, spec.analysis("sustained"), adsl, adqs).frame()
-    for endpoint, of in (("sustained_loss", "loss"), ("sustained_remission", "remission")):
+    for endpoint, of in (
+        ("sustained_loss", "loss"),
+        ("sustained_remission", "remission"),
+    ):
         for arm in ARMS:
             yes = seen = 0
             members = [s for s, about in subjects().items() if about["arm"] == arm]
@@ -409,8 +427,12 @@ def test_sustained_endpoints_agree_with_the_raw_items() -> None:
                 centre = (yes + Z**2 / 2) / (N + Z**2)
                 half = Z / (N + Z**2) * np.sqrt(yes * (N - yes) / N + Z**2 / 4)
                 assert (own["n"], own["denominator"]) == (yes, N)
-                assert own["conf_low"] == pytest.approx(100 * (centre - half), rel=1e-12)
-                assert own["conf_high"] == pytest.approx(100 * (centre + half), rel=1e-12)
+                assert own["conf_low"] == pytest.approx(
+                    100 * (centre - half), rel=1e-12
+                )
+                assert own["conf_high"] == pytest.approx(
+                    100 * (centre + half), rel=1e-12
+                )
 
 
 # Sites and therapists.
@@ -418,7 +440,7 @@ def test_sustained_endpoints_agree_with_the_raw_items() -> None:
 
 @cache
 def changes() -> tuple[Floats, Floats, dict[str, Floats], dict[str, list[str]]]:
-    """Model matrix (cells, baseline by visit), changes, indicators and names of levels."""
+    """Return model matrix (cells, baseline by visit), changes, indicators, levels."""
     found, base = analysed()
     X, y, who = [], [], []
     order = list(VISITS)
@@ -487,24 +509,24 @@ def test_differences_and_blups_agree_with_dense_matrices() -> None:
     )
     deviance, beta, cov = restricted(v, both)
     assert found["fit", "", "", "minus_2_loglik"] == pytest.approx(deviance, abs=1e-7)
-    step = 0.02 * v
+    step = 0.003 * v
 
     def least(x: Floats) -> float:
         return restricted(x, both)[0]
 
     H = curvature(least, v, step)
     slope = np.array(
-        [(least(v + e) - least(v - e)) / (2 * e.sum()) for e in np.diag(step / 20)]
+        [(least(v + e) - least(v - e)) / (2 * e.sum()) for e in np.diag(step)]
     )
-    # A Newton step from the estimates is a hundred thousandth of their standard errors.
-    assert np.all(np.abs(np.linalg.solve(H, slope)) < 1e-4 * np.sqrt(np.diag(2 * np.linalg.inv(H))))
+    newton = np.linalg.solve(H, slope) / np.sqrt(np.diag(2 * np.linalg.inv(H)))
+    assert np.all(np.abs(newton) < 1e-4)  # in standard errors of the variances
     more = restricted(np.insert(v, 2, 0.05), [*both, "THERAPID"])[0]
     assert more > deviance  # therapists are no better with a variance
 
     W = np.linalg.inv(H / 2)
     bends = [
         (restricted(v + e, both)[2] - restricted(v - e, both)[2]) / (2 * e.sum())
-        for e in np.diag(step / 10)
+        for e in np.diag(step)
     ]
     expected: dict[Key, float] = {}
     for j, visit in enumerate(VISITS):
@@ -526,7 +548,7 @@ def test_differences_and_blups_agree_with_dense_matrices() -> None:
             expected["difference", visit, "MDMA", name] = value
         expected["lsmean", visit, "MDMA", "estimate"] = beta[j]
         expected["lsmean", visit, "MDMA", "std_error"] = np.sqrt(cov[j, j])
-    agree(results("therapist-adjusted"), expected, rel=1e-3)
+    agree(results("therapist-adjusted"), expected, rel=2e-4)
 
     X, y, indicators, names = changes()
     A = np.hstack([X, indicators["USUBJID"], indicators["SITEID"]])

@@ -48,3 +48,5 @@ def test_the_blocks_of_the_mixed_guide_run(
     shown = capsys.readouterr().out
     assert "lead" in shown
     assert "marginal" in shown
+    assert not names["plain"].convergence.converged
+    assert "separation" in names["plain"].convergence.messages[0]

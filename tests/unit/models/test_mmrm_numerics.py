@@ -9,10 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from outcomes.models import contrasts, emmeans, fit_mmrm, joint_test
+from outcomes.models import (
+    contrasts,
+    emmeans,
+    fit_mmrm,
+    joint_test,
+    satterthwaite,
+    scaled_f,
+)
 from outcomes.models.estimable import alias_columns
 from outcomes.models.inference import evaluate_rows
-from outcomes.models import satterthwaite, scaled_f
 from outcomes.models.mmrm.covariance import STRUCTURES
 from outcomes.models.mmrm.likelihood import differentiate, evaluate
 from outcomes.models.mmrm.patterns import PatternData, compress, group_patterns

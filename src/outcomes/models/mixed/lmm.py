@@ -52,7 +52,7 @@ def fit_lmm(
     formula: str,
     data: pd.DataFrame,
     *,
-    random: Mapping[str, str],
+    random: Mapping[str, str] | None = None,
     method: Method = "reml",
     df: MixedDfMethod | None = None,
     preset: MixedPreset | None = None,
@@ -156,7 +156,7 @@ def fit_lmm(
     convergence = _tell(optimum, design, fixed.aliased, boundary, found.messages, share)
     return LmmFit(
         formula=str(design.formula),
-        random=dict(random),
+        random=dict(random or {}),
         method=method,
         df_method=kind,  # type: ignore[arg-type]
         preset=whose,  # type: ignore[arg-type]
@@ -190,7 +190,7 @@ def fit_lmm(
 def read_model(
     formula: str,
     data: pd.DataFrame,
-    random: Mapping[str, str],
+    random: Mapping[str, str] | None,
     *,
     missing: Missing,
     levels: Mapping[str, Sequence[Any]] | None,

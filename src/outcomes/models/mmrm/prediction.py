@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,19 @@ from outcomes.models.inference import (
     RowInference,
     check_conf_level,
     evaluate_estimable,
+    on_response,
     statistics_frame,
 )
 from outcomes.models.mmrm.histories import Histories, code_new_rows, read_histories
 from outcomes.models.mmrm.patterns import euclidean
 from outcomes.models.mmrm.results import MmrmFit
-from outcomes.models.options import BoolArray, FloatArray, IntArray
+from outcomes.models.options import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Scale,
+    check_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,19 +59,25 @@ class Conditional:
     covariance: FloatArray
 
 
-def predict(fit: MmrmFit, data: pd.DataFrame, conf_level: float = 0.95) -> pd.DataFrame:
+def predict(
+    fit: Any, data: pd.DataFrame, conf_level: float = 0.95, scale: Scale = "link"
+) -> pd.DataFrame:
     """Estimate the mean outcome of each row of new data.
 
     The limits are those of the mean, as for an LS mean; a single outcome varies more.
+    Of a model with a link it is the linear predictor, unless ``scale`` says otherwise;
+    of a mixed model the mean at random effects of zero, without offset.
 
     Parameters
     ----------
-    fit : MmrmFit
-        A fit.
+    fit : object
+        A fit of any family.
     data : pandas.DataFrame
         Rows with the columns on the right of the formula.
     conf_level : float
         Of the limits.
+    scale : str
+        ``"link"`` or ``"response"``, as in `emmeans`.
 
     Returns
     -------
@@ -100,6 +113,8 @@ def predict(fit: MmrmFit, data: pd.DataFrame, conf_level: float = 0.95) -> pd.Da
         ),
         conf_level,
     )
+    if check_option(scale, Scale, name="scale") == "response":
+        table = on_response(table, fit)
     table = table.loc[:, list(COLUMNS)].set_axis(data.index, axis=0)
     table.attrs["messages"] = messages
     return table

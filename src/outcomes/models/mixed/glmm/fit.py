@@ -58,7 +58,7 @@ def fit_glmm(
     formula: str,
     data: pd.DataFrame,
     *,
-    random: Mapping[str, str],
+    random: Mapping[str, str] | None = None,
     family: GlmmFamily = "binomial",
     link: GlmmLink | None = None,
     n_quad: int | None = None,
@@ -180,7 +180,7 @@ def fit_glmm(
         dispersion = np.inf if poisson else float(np.exp(user.psi[0]))
     return GlmmFit(
         formula=str(design.formula),
-        random=dict(random),
+        random=dict(random or {}),
         family=family_name,  # type: ignore[arg-type]
         link=link_name,  # type: ignore[arg-type]
         n_quad=points,

@@ -22,6 +22,7 @@ from outcomes.models.options import (
     GlmmFamily,
     GlmmLink,
 )
+from outcomes.models.tables import summary_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,6 +230,31 @@ class GlmmFit:
         from outcomes.models.mixed.glmm.conditional import conditional_modes
 
         return conditional_modes(self)
+
+
+@summary_row.register
+def _(fit: GlmmFit) -> dict[str, Any]:
+    deviance = -2.0 * fit.loglik
+    k = len(fit.beta) + len(fit.theta) + len(fit.psi)
+    return {
+        "loglik": fit.loglik,
+        "deviance": deviance,
+        "aic": deviance + 2.0 * k,
+        "bic": deviance + k * float(np.log(fit.n_records)),
+        "n_subjects": fit.n_subjects,
+        "n_records": fit.n_records,
+        "n_excluded": fit.n_excluded,
+        "n_parameters": k,
+        "rank": len(fit.beta),
+        "converged": fit.convergence.converged,
+        "boundary": "; ".join(fit.boundary),
+        "method": "ml",
+        "n_quad": fit.n_quad,
+        "df": fit.df_method,
+        "vcov": "model",
+        "family": fit.family,
+        "link": fit.link,
+    }
 
 
 def theta_slices(terms: tuple[Term, ...]) -> tuple[slice, ...]:
