@@ -107,7 +107,7 @@ def hold(
         weight = -float(a @ g) / float(a @ a)
         lagrange = g + weight * a
         if np.max(np.abs(lagrange)) < GRADIENT_GOAL and abs(gap) < VALUE_GOAL:
-            away = _downhill(deviance, phi, a, weight * bend)
+            away = _downhill(deviance, h, phi, weight, (a, bend))
             if away is None:
                 return Constrained(phi, D)
             phi, here = away
@@ -132,25 +132,36 @@ def hold(
 
 
 def _downhill(
-    deviance: Deviance, phi: FloatArray, a: FloatArray, bend: FloatArray
+    deviance: Deviance,
+    h: Quantity,
+    phi: FloatArray,
+    weight: float,
+    shape: tuple[FloatArray, FloatArray],
 ) -> tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None:
     """Leave a saddle, where a component at zero would rather not be; None at a minimum.
 
-    The deviance is even in the factors, so its slope vanishes at zero either way.
+    The deviance is even in the factors, so its slope vanishes at zero either way. A
+    step along the curvature moves the quantity too, to second order, so the Lagrangian
+    is what must fall.
     """
     here = deviance(phi, fresh=True)
     if here is None:
         return None
+    a, bend = shape
     basis = np.linalg.svd((a / np.linalg.norm(a))[None, :])[2][1:]
-    inner = basis @ (here[2] + bend) @ basis.T
+    inner = basis @ (here[2] + weight * bend) @ basis.T
     values, vectors = np.linalg.eigh((inner + inner.T) / 2.0)
     if not len(values) or values[0] > -DESCENT * max(1.0, float(values[-1])):
         return None
     along = basis.T @ vectors[:, 0]
-    for length in (0.3, -0.3, 0.05, -0.05):
-        there = deviance(phi + length * along, fresh=True)
-        if there is not None and there[0] < here[0]:
-            return phi + length * along, there
+    origin = h(phi)
+    for length in (0.3, -0.3, 0.05, -0.05, 0.01, -0.01):
+        trial = phi + length * along
+        there = deviance(trial, fresh=True)
+        if there is None:
+            continue
+        if there[0] + weight * (h(trial) - origin) < here[0]:
+            return trial, there
     return None
 
 
