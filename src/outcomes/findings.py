@@ -84,6 +84,7 @@ def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Find
     """Derive in memory; yield notes, and refusals as errors."""
     from outcomes.derive import derive_adqs, derive_adsl
     from outcomes.derive.notes import as_issues
+    from outcomes.study.check_levels import lone_levels
 
     file = study.path.name
     try:
@@ -99,7 +100,10 @@ def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Find
             }
         return
     yield from as_records(as_issues([*adsl.notes, *adqs.notes]))
-    for key, message, accepted in _empty_visits(study.spec, adqs.frame):
+    for key, message, accepted in (
+        *_empty_visits(study.spec, adqs.frame),
+        *lone_levels(study.spec, adsl.frame),
+    ):
         yield {
             "severity": "warning" if accepted else "error",
             "file": file,

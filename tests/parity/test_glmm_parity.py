@@ -166,9 +166,10 @@ def test_quadrature_by_definition(name: str, points: int) -> None:
 
 
 def _profiled() -> list[Any]:
-    """Name every case; hundreds of refits of the real trials are slow."""
+    """Name every case; hundreds of refits of some are slow."""
     slow = pytest.mark.slow
-    return [pytest.param(n, marks=slow) if n in cases.REAL else n for n in SCALAR]
+    long = (*cases.REAL, "cumulative", "negative-binomial")
+    return [pytest.param(n, marks=slow) if n in long else n for n in SCALAR]
 
 
 @pytest.mark.parametrize("name", _profiled())

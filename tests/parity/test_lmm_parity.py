@@ -107,7 +107,10 @@ def _limits(name: str) -> pd.DataFrame:
     return frame[["conf_low", "conf_high"]].to_numpy(dtype=float)
 
 
-@pytest.mark.parametrize("name", PROFILED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "visits" else n for n in PROFILED],
+)
 def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
     theirs = np.array([p["limits"] for p in cases.exact("lmm", name)["profile"]])
     ours = _limits(name)[compare.places(name)]

@@ -22,11 +22,13 @@ from outcomes.analyses.change_model import (
 )
 from outcomes.analyses.describe import moments, numbers, share
 from outcomes.analyses.effect_size import add_effect_sizes
+from outcomes.analyses.random_effects import grouping_labels
 from outcomes.analyses.selection import fail_visit, in_words
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import ModelError
 from outcomes.models.comparisons import contrasts, joint_test
 from outcomes.models.estimates import Estimates
+from outcomes.study.model import LmmModel
 from outcomes.study.spec import Change, Study
 
 if TYPE_CHECKING:
@@ -70,9 +72,13 @@ def analyse(
     _observed(data, observed)
     if data.visit not in data.visits:
         fail_visit(data.visit, ard.at(method=in_words(data.what.handling)))
+    model = data.model
+    labels = (
+        grouping_labels(spec, model.groupings) if isinstance(model, LmmModel) else {}
+    )
     modelled = ard.at(
         method=in_words(describe_fit(data, fit), data.what.handling),
-        warning=weakness(fit),
+        warning=weakness(fit, labels),
     )
     add_fit(spec, data, fit, modelled)
     add_tests(data, fit, modelled)

@@ -5,6 +5,8 @@ Method: ``docs/methods/change.md``. Diagnostics fit the same model by the same c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from outcomes.analyses.change_data import DAY, ChangeData
 from outcomes.analyses.random_effects import random_terms, random_words, shortcomings
 from outcomes.errors import DataError
@@ -137,10 +139,13 @@ def _describe_lmm(data: ChangeData, fit: LmmFit) -> str:
     )
 
 
-def weakness(fit: ChangeFit) -> str:
-    """Say what weakens every number of a fit; ``''`` if nothing does."""
+def weakness(fit: ChangeFit, labels: Mapping[str, str] | None = None) -> str:
+    """Say what weakens every number of a fit; ``''`` if nothing does.
+
+    Groupings of random effects are called as ``labels`` say.
+    """
     if isinstance(fit, LmmFit):
-        return shortcomings(fit.convergence)
+        return shortcomings(fit.convergence, labels)
     *left, used = fit.convergence.ladder
     steps = {f"{step.covariance}: {step.message}" for step in (*left, used)}
     said = [

@@ -5,12 +5,16 @@ Method: ``docs/methods/therapist-site.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from outcomes.analyses.binary_data import binary_data
 from outcomes.analyses.change_data import select_changes
-from outcomes.analyses.longitudinal_model import integral_words
+from outcomes.analyses.mixed_logistic import (
+    integral_doubts,
+    integral_warning,
+    integral_words,
+)
 from outcomes.analyses.random_effects import (
     add_limited,
     add_mixed_fit,
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Frame = pd.DataFrame
+
+_NOTHING: Final = 1e-6
+"""Standard errors of predictions that are rounding of zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +116,15 @@ def analyse(
     for visit in post_baseline(spec):
         if visit.id in named and visit.id not in seen:
             fail_visit(visit, ard.at(method=in_words(data.what.handling)))
-    fit, words = _fit(data, analysis.model)
+    control = spec.control.id if spec.control is not None else None
+    fit, words = _fit(data, analysis.model, control)
+    labels = grouping_labels(spec, analysis.model.groupings)
     level = analysis.conf_level
     ard = ard.at(
         method=in_words(words, data.what.handling),
-        warning=shortcomings(fit.convergence),
+        warning=_weakness(data, fit, labels),
         n_subjects=data.n_subjects,
     )
-    labels = grouping_labels(spec, analysis.model.groupings)
     add_mixed_fit(fit, data.excluded, labels, conf_level=level, ard=ard)
     ard.add("n", len(data.visits), term="visits")
     _tests(fit, ard)
@@ -145,11 +153,27 @@ def _select(spec: Study, analysis: Clustering, adsl: Frame, adqs: Frame) -> _Dat
     )
 
 
-def _fit(data: _Data, model: ClusteringModel) -> tuple[Any, str]:
-    """Fit the mixed model of the endpoint; return it and what it is in words."""
+def _weakness(data: _Data, fit: Any, labels: dict[str, str]) -> str:
+    """Say what weakens every number, a doubtful integral before all else.
+
+    A grouping stays whatever its variance: how large it may be is what is asked here.
+    """
+    doubts = [] if data.outcome == "CHG" else integral_doubts(fit)
+    rest = [one for one in fit.convergence.messages if one not in doubts]
+    known = replace(fit.convergence, messages=tuple(rest))
+    first = integral_warning(fit) if doubts else ""
+    return "; ".join(part for part in (first, shortcomings(known, labels)) if part)
+
+
+def _fit(data: _Data, model: ClusteringModel, control: str | None) -> tuple[Any, str]:
+    """Fit the mixed model of the endpoint; return it and what it is in words.
+
+    The control comes first, so that random effects of arms are those against it.
+    """
     arm = data.people.arm_variable
     present = set(data.modelled[arm])
-    arms = [name for name in data.people.arms if name in present]
+    ordered = sorted(data.people.arms, key=lambda name: name != control)
+    arms = [name for name in ordered if name in present]
     levels = {arm: arms, "AVISIT": [visit.id for visit in data.visits]}
     random = random_terms(model.groupings, arm, one_visit=len(data.visits) == 1)
     formula = _formula(data, model.covariates, several=len(arms) > 1)
@@ -246,6 +270,10 @@ def _predictions(
                 line.add("n", n, term="members")
                 done.add(level)
             effect = line.at(subgroup=effect_name(row["term"]))
+            if row["std_error"] <= _NOTHING:
+                # A variance of zero says nothing of how near to zero the effect is.
+                effect.add("estimate", 0.0)
+                continue
             add_limited(row, conf_level, effect)
             effect.add("std_error", row["std_error"])
 

@@ -14,6 +14,7 @@ from outcomes.analyses.describe import share
 from outcomes.analyses.longitudinal_model import Fitted, fit_longitudinal
 from outcomes.analyses.random_effects import (
     add_convergence,
+    add_left_out,
     add_mixed_fit,
     grouping_labels,
 )
@@ -88,13 +89,13 @@ def analyse(
     )
     handling = data.what.handling
     _observed(data, ard.at(method=in_words("observed cases", handling)))
-    fitted = fit_longitudinal(data, model, reference)
+    labels = grouping_labels(spec, found)
+    fitted = fit_longitudinal(data, model, reference, labels)
     modelled = ard.at(
         method=in_words(fitted.words, handling),
         warning=fitted.warning,
         n_subjects=data.n_subjects,
     )
-    labels = grouping_labels(spec, found)
     _add_fit(data, fitted, labels, analysis.conf_level, modelled)
     days = {visit.id: visit for visit in data.visits}
     for fit, visits in fitted.fits:
@@ -156,6 +157,7 @@ def _add_fit(
     fit = fitted.fits[0][0]
     if fitted.joint and hasattr(fit, "n_groups"):
         add_mixed_fit(fit, data.excluded, labels, conf_level=conf_level, ard=ard)
+        add_left_out(fitted.left_out, labels, ard)
         return
     for reason, count in data.excluded.items():
         ard.add("n", count, term="excluded", level=reason)
@@ -344,6 +346,9 @@ def _add(
 
 def _joint(what: Estimates, ard: ArdRows) -> None:
     """Add a joint test: chi-squared, or F where there are degrees of freedom."""
+    if not math.isfinite(what.fit.cov_model.sum()):
+        ard.fail("not estimable: a coefficient runs off and has no standard error.")
+        return
     try:
         table = joint_test(what)
     except ModelError as problem:

@@ -5,11 +5,13 @@ Method: ``docs/methods/longitudinal-remission.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from outcomes.analyses.binary_data import BinaryData
-from outcomes.analyses.random_effects import random_terms, random_words, shortcomings
+from outcomes.analyses.mixed_logistic import fit_mixed_logistic
+from outcomes.analyses.random_effects import random_terms, shortcomings
 from outcomes.errors import ModelError
 from outcomes.study.model import (
     DF_WORDS,
@@ -40,6 +42,9 @@ class Fitted:
         What its coefficients condition on.
     warning : str
         What weakens every number.
+    left_out : dict
+        Groupings whose variances are zero, so that the model was fitted without them,
+        and their number of levels.
     """
 
     fits: tuple[tuple[Any, tuple[str, ...]], ...]
@@ -47,6 +52,7 @@ class Fitted:
     words: str
     conditional: str
     warning: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class Separated(ModelError):
@@ -57,6 +63,7 @@ def fit_longitudinal(
     data: BinaryData,
     model: GlmmModel | GeeModel | LogisticModel,
     reference: str | None,
+    labels: Mapping[str, str],
 ) -> Fitted:
     """Fit the model of an analysis, or what the study file falls back on.
 
@@ -68,6 +75,8 @@ def fit_longitudinal(
         What is fitted.
     reference : str or None
         The arm that comes first.
+    labels : mapping
+        What groupings are called, from `grouping_labels`.
 
     Raises
     ------
@@ -76,7 +85,7 @@ def fit_longitudinal(
     """
     match model:
         case GlmmModel():
-            return _glmm(data, model, reference)
+            return _glmm(data, model, reference, labels)
         case GeeModel():
             return _gee(data, model, reference)
         case LogisticModel():
@@ -112,14 +121,19 @@ def _without_visit(covariates: list[str]) -> list[str]:
     return list(found)
 
 
-def _glmm(data: BinaryData, model: GlmmModel, reference: str | None) -> Fitted:
+def _glmm(
+    data: BinaryData,
+    model: GlmmModel,
+    reference: str | None,
+    labels: Mapping[str, str],
+) -> Fitted:
     if len(data.visits) == 1:
         raise ModelError(
             f"only {data.visits[0].id} has records, where a subject has one yes or no "
             "and no effect of its own; say kind: logistic."
         )
     try:
-        fitted = _mixed(data, model, reference)
+        fitted = _mixed(data, model, reference, labels)
     except ModelError as problem:
         if model.fallback is None:
             raise ModelError(_advised(str(problem))) from problem
@@ -130,39 +144,29 @@ def _glmm(data: BinaryData, model: GlmmModel, reference: str | None) -> Fitted:
     return _instead(data, model, reference, shortcomings(convergence))
 
 
-def _mixed(data: BinaryData, model: GlmmModel, reference: str | None) -> Fitted:
-    from outcomes.models.mixed.glmm.fit import fit_glmm
-
-    random = random_terms(model.groupings, data.people.arm_variable, one_visit=False)
-    fit = fit_glmm(
+def _mixed(
+    data: BinaryData,
+    model: GlmmModel,
+    reference: str | None,
+    labels: Mapping[str, str],
+) -> Fitted:
+    found = fit_mixed_logistic(
         formula_of(data, model.covariates, by_visit=False),
         data.modelled,
-        random=random,
-        family="binomial",
+        random_terms(model.groupings, data.people.arm_variable, one_visit=False),
         n_quad=model.n_quad,
         df=model.df,
         levels=data.levels(reference),
     )
-    words = (
-        f"mixed logistic model {fit.formula}, {random_words(random)}, maximum "
-        f"likelihood, {integral_words(fit.n_quad)}, "
-        f"{DF_WORDS[model.df]}"
-    )
     return Fitted(
-        fits=((fit, tuple(visit.id for visit in data.visits)),),
+        fits=((found.fit, tuple(visit.id for visit in data.visits)),),
         joint=True,
-        words=words,
+        words=f"{found.words(labels)}; {DF_WORDS[model.df]}",
         conditional="conditional on covariates and on the random effects: of one "
         "subject under two treatments",
-        warning=shortcomings(fit.convergence),
+        warning=found.warning(labels),
+        left_out=found.left_out,
     )
-
-
-def integral_words(points: int) -> str:
-    """Say how random effects were integrated out of the likelihood."""
-    if points == 1:
-        return "integral by Laplace's approximation"
-    return f"integral by adaptive Gauss-Hermite quadrature with {points} points"
 
 
 def _instead(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -116,10 +117,35 @@ def random_words(random: Mapping[str, str]) -> str:
     return ", ".join(said)
 
 
-def shortcomings(convergence: HasConvergence) -> str:
-    """Say what weakens every number of a fit; ``''`` if nothing does."""
+def shortcomings(
+    convergence: HasConvergence, labels: Mapping[str, str] | None = None
+) -> str:
+    """Say what weakens every number of a fit; ``''`` if nothing does.
+
+    Parameters
+    ----------
+    convergence : Convergence
+        Of the fit.
+    labels : mapping, optional
+        What groupings are called, from `grouping_labels`.
+    """
     said = [] if convergence.converged else ["the model did not converge"]
-    return "; ".join([*said, *convergence.messages])
+    named = [in_labels(one, labels or {}) for one in convergence.messages]
+    return "; ".join([*said, *named])
+
+
+def in_labels(message: str, labels: Mapping[str, str]) -> str:
+    """Put what groupings are called into a message of a fit.
+
+    Examples
+    --------
+    >>> in_labels("the variance of Intercept of SITEID is zero", {"SITEID": "Site"})
+    'the variance of Site is zero'
+    """
+    for name in sorted(labels, key=len, reverse=True):
+        place = rf"(?:\b{INTERCEPT} of )?(?<![\w:(]){re.escape(name)}(?![\w:])"
+        message = re.sub(rf"{place}(?= is zero| are collinear)", labels[name], message)
+    return message
 
 
 def add_convergence(convergence: HasConvergence, ard: ArdRows) -> None:
@@ -170,6 +196,18 @@ def add_mixed_fit(
     for reason, count in {**excluded, **fit.excluded}.items():
         ard.add("n", count, term="excluded", level=reason)
     add_components(fit, conf_level, ard)
+
+
+def add_left_out(
+    left_out: Mapping[str, int], labels: Mapping[str, str], ard: ArdRows
+) -> None:
+    """Add groupings that a model was fitted without: levels, and a variance of zero."""
+    for name, count in left_out.items():
+        here = ard.at(level=name)
+        here.add("n", count, term="levels")
+        here.add("label", text=labels.get(name, name), term="levels")
+        for term in ("random-sd", "random-variance"):
+            here.add("estimate", 0.0, term=term)
 
 
 def add_components(fit: MixedFit, conf_level: float, ard: ArdRows) -> None:

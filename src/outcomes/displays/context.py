@@ -155,9 +155,9 @@ class Context:
         return not rows or any(row.term == "analysis" for row in self.results.errors)
 
     def footnotes(self, grid: Grid, *own: str) -> tuple[str, ...]:
-        """Return all footnotes: the template's, the general ones, the study's own."""
-        notes = [note for note in own if note]
-        notes += [f"Warning: {warning}" for warning in self.results.warnings]
+        """Return all footnotes: warnings, the template's, general ones, the study's."""
+        notes = [f"Warning: {warning}" for warning in self.results.warnings]
+        notes += [note for note in own if note]
         marks = [part.text for cell in grid.cells() for part in cell.parts]
         legend = [
             meaning

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
-from outcomes.ard.rounding import format_number, format_p
+from outcomes.ard.rounding import format_number, format_p, round_half_away
 from outcomes.displays.description import Cell, Part, joined
 from outcomes.displays.lookup import Result
 
@@ -22,6 +23,10 @@ RATIO = 2
 EFFECT = 2
 CORRELATION = 2
 LIKELIHOOD = 2
+_SIGNIFICANT = 3
+"""Digits of a ratio."""
+_MOST = 6
+"""Digits after the point of a ratio near to zero."""
 _NOISE = 1e-6
 """A value this near to one with fewer digits is that one."""
 
@@ -63,6 +68,22 @@ def number(result: Result | None, digits: int) -> Cell:
         return Cell((Part(ABSENT),))
     content = format_number(result.value, digits) or NOT_ESTIMABLE
     return Cell((Part(_with_minus(content), result.result_id),))
+
+
+def ratio(result: Result | None) -> Cell:
+    """Return a ratio with three significant digits, traceable to its row.
+
+    Digits before the point are all kept, and below 10 there are two after it at least:
+    ``2953``, ``139``, ``13.9``, ``6.60``, ``0.0512``.
+    """
+    value = abs(result.value or 0.0) if result is not None else 0.0
+    if not 0.0 < value < math.inf:
+        return number(result, RATIO)
+    digits = _SIGNIFICANT - 1 - math.floor(math.log10(value))
+    # 9.996 has two digits after the point, and one once it is 10.0.
+    if float(round_half_away(value, max(digits, 0))) >= 10.0 ** (_SIGNIFICANT - digits):
+        digits -= 1
+    return number(result, min(max(digits, 0), _MOST))
 
 
 def p_value(result: Result | None) -> Cell:

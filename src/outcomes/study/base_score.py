@@ -10,6 +10,9 @@ from outcomes.study.spec import (
     ThresholdEndpoint,
 )
 
+OfOneScore = ChangeEndpoint | ResponseEndpoint | ThresholdEndpoint
+"""Endpoints made of one score, which has a baseline value."""
+
 
 def base_score(spec: Study, endpoint: str, baseline: str | None) -> tuple[str, str]:
     """Return instrument and score of the baseline value that goes with an endpoint.
@@ -30,7 +33,7 @@ def base_score(spec: Study, endpoint: str, baseline: str | None) -> tuple[str, s
         endpoints at once) and the analysis names none.
     """
     found = spec.endpoints.get(baseline or endpoint)
-    if isinstance(found, ChangeEndpoint | ResponseEndpoint | ThresholdEndpoint):
+    if isinstance(found, OfOneScore):
         known = found.instrument in instrument_ids()
         if known and found.score in instrument(found.instrument).scores:
             return found.instrument, found.score

@@ -165,6 +165,9 @@ def _outside(spec: Study, id: str, visits: list[str], where: str) -> Found:
     endpoint = spec.endpoints.get(id)
     if not isinstance(endpoint, SustainedEndpoint):
         return
+    known = {visit.id for visit in spec.visits}
+    if not known.issuperset(endpoint.visits):
+        return  # the endpoint says so, and what its visits are is not known
     there = [visit.id for visit in spec.visits_of(endpoint)]
     outside = [visit for visit in visits if visit not in there]
     if there and outside:

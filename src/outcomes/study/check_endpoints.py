@@ -118,12 +118,18 @@ def _range(
     strange = [(key, id) for key, id in named if id not in ids]
     for key, id in strange:
         yield f"{where}.{key}", unknown(str(id), ids, "a visit")
-    if strange:
-        return
-    if start is not None and end is not None and ids.index(start) > ids.index(end):
+    backwards = (
+        not strange
+        and start is not None
+        and end is not None
+        and ids.index(start) > ids.index(end)
+    )
+    if backwards:
         yield where, f"from {start} comes after to {end}; turn them round."
         return
     visits = [visit.id for visit in spec.visits_of(endpoint)]
+    if strange:
+        visits = [id for _, id in named if id in ids]
     baseline = spec.baseline_visit.id
     early = [id for id in visits if ids.index(id) <= ids.index(baseline)]
     if early:
@@ -132,7 +138,7 @@ def _range(
             f"{', '.join(early)}: nothing is sustained at or before the baseline visit "
             f"({baseline}); begin after it.",
         )
-    elif len(visits) == 1:
+    elif len(visits) == 1 and not strange:
         yield (
             where,
             f"{visits[0]} is one visit; name a range of two or more, or use "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from outcomes.study.base_score import base_score
+from outcomes.study.base_score import OfOneScore
 from outcomes.study.check_model import (
     ARM_LIKE,
     IDENTIFIERS,
@@ -13,6 +13,7 @@ from outcomes.study.check_model import (
     adsl_columns,
     averages,
     covariates,
+    groups,
 )
 from outcomes.study.explain import unknown
 from outcomes.study.model import (
@@ -175,7 +176,6 @@ def _expanded(found: Iterable[Grouping]) -> list[str]:
 
 def _grouping(spec: Study, one: Grouping, where: str) -> Found:
     columns = adsl_columns(spec)
-    texts = [name for name, kind in columns.items() if kind == "text"]
     for name in one.columns:
         if name == SUBJECT and len(one.columns) == 1:
             continue
@@ -184,7 +184,7 @@ def _grouping(spec: Study, one: Grouping, where: str) -> Found:
         elif name in IDENTIFIERS:
             yield where, f"{one.name}: {name} tells single subjects; leave it out."
         elif name not in columns:
-            yield where, unknown(name, texts, "a column of text of ADSL")
+            yield where, unknown(name, groups(spec), "a column of text of ADSL")
         elif columns[name] != "text":
             yield where, f"{name} is a number; a grouping is a column of text."
         elif lack := lacking(spec, name):
@@ -286,8 +286,8 @@ def _baseline(
     elif analysis.baseline is not None and not uses:
         yield f"{where}.baseline", "is for the covariate BASE, which is not named."
     elif analysis.baseline is None and id in spec.endpoints and uses:
-        if base_score(spec, id, None) != ("", ""):
-            return
+        if isinstance(spec.endpoints[id], OfOneScore):
+            return  # where the score does not exist, the endpoint says so
         yield (
             f"{where}.baseline",
             f"is missing: BASE is a covariate, and '{id}' is made of no single score. "

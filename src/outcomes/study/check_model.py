@@ -28,13 +28,25 @@ def adsl_columns(spec: Study) -> dict[str, str]:
     return known | {name: covariate.kind for name, covariate in declared.items()}
 
 
+def groups(spec: Study) -> list[str]:
+    """Return the columns of text of ADSL, known here, by which subjects are grouped."""
+    return [
+        name
+        for name, kind in adsl_columns(spec).items()
+        if kind == "text"
+        and name not in (*IDENTIFIERS, *ARM_LIKE)
+        and not lacking(spec, name)
+    ]
+
+
 def covariates(terms: Sequence[str], known: Sequence[str], where: str) -> Found:
     """Yield parts of covariates that are no column, or none to adjust for."""
     for term in terms:
         for part in term.split("*"):
             name = part.strip()
             if name not in known:
-                yield where, unknown(name, known, "a column")
+                offered = [one for one in known if one not in IDENTIFIERS]
+                yield where, unknown(name, offered, "a column")
             elif name in IDENTIFIERS:
                 yield where, f"{name} is no covariate."
 
@@ -85,7 +97,6 @@ def _constrained(own: MmrmModel, where: str) -> Found:
 def _group(spec: Study, name: str, where: str) -> Found:
     """Refuse what is no text column of ADSL, for one subject has one covariance."""
     columns = adsl_columns(spec)
-    groups = [n for n, kind in columns.items() if kind == "text"]
     if name == "arm":
         if len(spec.arms) == 1:
             yield where, "'arm' needs several arms, and the study has one."
@@ -102,7 +113,7 @@ def _group(spec: Study, name: str, where: str) -> Found:
     elif name == "BASE" or columns.get(name, "text") != "text":
         yield where, f"{name} is a number; a group is a column of text."
     elif name not in columns:
-        yield where, unknown(name, ["arm", *groups], "a column of ADSL, or arm")
+        yield where, unknown(name, ["arm", *groups(spec)], "a column of ADSL, or arm")
     elif lack := lacking(spec, name):
         yield where, f"{name} is not known without {lack}; add that."
 

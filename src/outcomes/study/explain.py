@@ -31,6 +31,10 @@ _QUOTES = (
 )
 
 
+_EXAMPLES = {"random": '{SITEID: "1"}'}
+"""Of keys whose own keys the author chooses."""
+
+
 def entry_of(section: str, position: int, file: str | None = None) -> str:
     """Name an entry of a list whose entries have no id, counted from 1.
 
@@ -84,6 +88,9 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
         case "list_type" if isinstance(error["input"], str):
             return where, f"{given} is no list; write a list, [{error['input'][:50]}]."
         case "extra_forbidden":
+            other = _of_another_kind(location)
+            if other:
+                return where, f"unknown key{other}"
             hint = did_you_mean(location[-1], known_keys(location)) or " Remove it."
             return where, f"unknown key.{hint}"
         case "missing":
@@ -97,7 +104,9 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
         case "string_type":
             return where, f"{given} is not text; put it in double quotes."
         case "model_type" | "model_attributes_type" | "dict_type":
-            return where, f"{given} stands where keys with values are needed."
+            example = _EXAMPLES.get(str(location[-1]), "")
+            such_as = f", such as {example}" if example else ""
+            return where, f"{given} stands where keys with values are needed{such_as}."
     message = str(error["msg"])
     return where, f"{message[0].lower()}{message[1:]} (given: {given})."
 
@@ -160,6 +169,23 @@ def _place(location: tuple[Any, ...], content: Any) -> str:
 def known_keys(location: tuple[Any, ...]) -> list[str]:
     """Return the keys that are legal beside the one at a location."""
     return list(_node(location[:-1]).get("properties", {}))
+
+
+def _of_another_kind(location: tuple[Any, ...]) -> str:
+    """Say to which other ``kind`` of the same thing a key belongs, '' if to none."""
+    *before, tag, key = ("", "", *location)
+    union = _node(tuple(before[2:])).get("discriminator", {})
+    if union.get("propertyName") != "kind" or tag not in union["mapping"]:
+        return ""
+    kinds = [
+        kind for kind in union["mapping"] if key in known_keys((*before[2:], kind, key))
+    ]
+    if not kinds:
+        return ""
+    return (
+        f" of kind: {tag}; it belongs to kind: {' or '.join(kinds)}. Remove it, or "
+        "choose that kind."
+    )
 
 
 def _node(location: tuple[Any, ...]) -> dict[str, Any]:

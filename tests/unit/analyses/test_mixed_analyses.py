@@ -184,7 +184,7 @@ def test_a_variance_at_zero_is_a_row_with_a_warning(people: list[Any]) -> None:
     found = lmm(people, flat, random={"SITEID": "1"})
     row = found.one("random-sd", "estimate", level="SITEID")
     assert row["value"] == pytest.approx(0, abs=1e-4)
-    assert "the variance of Intercept of SITEID is zero" in row["warning"]
+    assert "at the boundary: the variance of Study site is zero" in row["warning"]
     assert row["error"] == ""
 
 

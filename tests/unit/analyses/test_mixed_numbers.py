@@ -418,8 +418,11 @@ def test_sustained_endpoints_agree_with_the_raw_items() -> None:
             members = [s for s, about in subjects().items() if about["arm"] == arm]
             for subject in members:
                 both = [answer(subject, visit, of) for visit in ("POST2", "WEEK18")]
-                seen += all(value for value, _ in both)
-                yes += all(v == "Y" and not after_rescue(subject, d) for v, d in both)
+                rescued = [after_rescue(subject, day) for _, day in both]
+                values = [value for value, _ in both]
+                # A no that was observed decides, whatever was missed beside it.
+                seen += all(values) or "N" in values or any(rescued)
+                yes += values == ["Y", "Y"] and not any(rescued)
             rows = frame[(frame["endpoint"] == endpoint) & (frame["arm"] == arm)]
             rows = rows[rows["term"] == "responders"]
             for method, N in (("nri", len(members)), ("observed", seen)):

@@ -185,6 +185,20 @@ def test_nobody_is_a_non_responder_where_nobody_was_observed() -> None:
     assert (found.rows(visit="WEEK3")["error"] == "").all()
 
 
+def test_a_no_decided_earlier_is_observed_but_shows_no_visit() -> None:
+    """A sustained endpoint: seen as a no at week 1, nobody at week 3 itself."""
+    subjects = adsl(subject("1"), subject("2", "CTL"))
+    decided = {"DTYPE": "GAP", "SRCDOM": "ADSL"}
+    rows = [answer(id, "WEEK1", 0) for id in ("1", "2")]
+    rows += [{**answer(id, "WEEK3", 0), **decided} for id in ("1", "2")]
+    found = run(study(RESPONDERS), subjects, adqs(*rows))
+    assert found.rows(visit="WEEK3")["term"].tolist() == ["visit"]
+    seen = {**answer("2", "WEEK3", 0), "SRCDOM": "ADQS"}
+    found = run(study(RESPONDERS), subjects, adqs(*rows[:3], seen))
+    cases = {"visit": "WEEK3", "method_id": "observed"}
+    assert found.value("responders", "denominator", arm="ACT", **cases) == 1
+
+
 def test_an_endpoint_without_records_fails_alone() -> None:
     subjects = adsl(subject("1"), subject("2", "CTL"))
     other = {**answer("1", "WEEK3", 1), "PARAMCD": "OTHER"}

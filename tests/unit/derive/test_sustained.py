@@ -214,15 +214,56 @@ def test_a_missed_visit_is_a_row_that_says_by_which_rule() -> None:
 
 
 def test_a_single_missed_visit_is_passed_over_and_marked() -> None:
-    rows, notes = trial({"A": "Y-Y", "B": "Y--"}, missed="single")
+    rows, notes = trial({"A": "Y-Y", "B": "Y--", "C": "Y-N"}, missed="single")
     own = rows[rows["USUBJID"] == "A"]
     assert own["AVALC"].tolist() == ["Y", "Y", "Y"]
     assert own["DTYPE"].tolist() == ["", "GAP", "GAP"]
     lost = rows[rows["USUBJID"] == "B"]
     assert lost["AVALC"].tolist() == ["Y", "N", "N"]
     assert lost["DTYPE"].tolist() == ["", "NRI", "NRI"]
+    seen = rows[rows["USUBJID"] == "C"]
+    assert seen["AVALC"].tolist() == ["Y", "N", "N"]
+    assert seen["DTYPE"].tolist() == ["", "NRI", "GAP"]
     (message,) = [n.message for n in notes if n.rule == "sustained-missed"]
     assert "1 no for that alone, 1 yes all the same, 0 undecided" in message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "values", "kinds"),
+    [
+        ("N-Y", "NNN", ["", "GAP", "GAP"]),
+        ("-NY", "NNN", ["NRI", "GAP", "GAP"]),
+        ("Y-N", "YNN", ["", "NRI", "GAP"]),
+        ("YN-", "YNN", ["", "", "GAP"]),
+        ("Y-Y", "YNN", ["", "NRI", "NRI"]),
+        ("---", "NNN", ["NRI", "NRI", "NRI"]),
+    ],
+)
+def test_an_observed_no_decides_whichever_visits_were_missed(
+    pattern: str, values: str, kinds: list[str]
+) -> None:
+    rows, notes = trial({"A": pattern, "B": "YYY"})
+    own = rows[rows["USUBJID"] == "A"]
+    assert "".join(own["AVALC"]) == values
+    assert own["DTYPE"].tolist() == kinds
+    alone = int(kinds[-1] == "NRI")
+    (message,) = [n.message for n in notes if n.rule == "sustained-missed"]
+    assert f"{alone} no for that alone" in message
+
+
+@pytest.mark.parametrize("rescue", RESCUE)
+def test_observed_cases_are_what_is_known_without_a_rule_for_missed_visits(
+    rescue: str,
+) -> None:
+    patterns = [p for p in product("YN-", repeat=4) for _ in range(5)]
+    found = np.array([[NUMBER[one] for one in p] for p in patterns])
+    rescued = np.array([[n >= i % 5 for n in range(4)] for i in range(len(patterns))])
+    counting = hold(found, rescued, missed="failure", rescue=rescue)
+    unknown = hold(found, rescued, missed="missing", rescue=rescue)
+    observed = np.where(counting.counted, NAN, counting.value)
+    np.testing.assert_array_equal(observed, unknown.value)
+    assert not unknown.counted.any()
+    assert counting.counted.any()
 
 
 def test_what_is_undecided_has_no_row_and_an_observed_no_decides() -> None:
@@ -280,7 +321,9 @@ def test_rescue_ends_what_is_sustained_unless_it_is_ignored(rescue: str) -> None
         assert own["ICE1FL"].tolist() == ["", "Y", "Y"]
     missed = rows[rows["USUBJID"] == "B"]
     assert missed["AVALC"].tolist() == ["Y", "N", "N"]
-    assert missed["DTYPE"].tolist() == ["", "NRI", "NRI"]
+    # rescue that counts as no says so by itself
+    by = "GAP" if rescue == "failure" else "NRI"
+    assert missed["DTYPE"].tolist() == ["", by, by]
     told = [n.message for n in notes if n.rule == "sustained-rescue"]
     # week 3 is the day on which rescue began: on or after
     wanted = (
@@ -293,9 +336,9 @@ def test_rescue_ends_what_is_sustained_unless_it_is_ignored(rescue: str) -> None
 def test_a_no_by_rescue_is_not_counted_as_one_of_a_missed_visit() -> None:
     found = held("Y--", rescued_from=1)
     assert letters(found) == "YNN"
-    assert not found.alone.any()
+    assert not found.counted.any()
     found = held("Y--", rescued_from=2)
-    assert found.alone[0].tolist() == [False, True, False]
+    assert found.counted[0].tolist() == [False, True, False]
 
 
 def test_a_prorated_score_marks_what_rests_on_it() -> None:

@@ -95,14 +95,14 @@ def test_joint_tests_with_them_are_f() -> None:
 
 def test_the_column_of_the_control_compares_nothing() -> None:
     grid = table("course-probabilities", course()).grid
-    assert row_of(grid, "Risk ratio (95% CI)") == ["3.00 (0.75, 9.00)", ""]
+    assert row_of(grid, "Risk ratio (95% CI)") == ["3.00 (0.750, 9.00)", ""]
 
 
 def test_visits_that_count_as_no_are_told() -> None:
     rows = course()
     rows.add("n", 3, term="counted-as-no")
     notes = " ".join(table("course-probabilities", rows).footnotes)
-    assert "visits without a value that count so: 3." in notes
+    assert "visits without a value that count so: 3" in notes
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,16 @@ def test_effects_of_arms_and_weeks_are_named_and_correlated() -> None:
         line.add("estimate", 1.5, term="random-sd", subgroup=effect)
     line.add("estimate", -0.4, term="random-correlation", subgroup="Intercept, WEEK")
     grid = table("clusters-components", rows).grid
+    against = "Psilocybin 25 mg against Psilocybin 1 mg"
     assert row_of(grid, "Study site, change per week")[1] == "1.50"
-    assert row_of(grid, "Study site, effect of Psilocybin 25 mg")[1] == "1.50"
-    assert row_of(grid, "Study site, correlation of effects")[1] == "\u22120.40"
+    assert row_of(grid, f"Study site, effect of {against}")[1] == "1.50"
+    assert "Study site, in Psilocybin 1 mg" in labels(grid)
+    assert (
+        row_of(grid, "Study site, correlation: in Psilocybin 1 mg and change per week")[
+            1
+        ]
+        == "\u22120.40"
+    )
 
 
 def test_shares_on_a_latent_scale_are_said_to_be() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from outcomes.errors import ModelError
 from outcomes.models import (
@@ -19,6 +19,7 @@ from outcomes.models import (
     icc,
     variance_components,
 )
+from outcomes.models.mixed.criterion import evaluate
 from outcomes.models.mixed.results import LmmFit
 from unit.models.lmm_dense import (
     CASES,
@@ -399,3 +400,37 @@ def _valley() -> pd.DataFrame:
     n, visits = int(r.integers(8, 24)), int(r.integers(3, 6))
     sites, sd = int(r.integers(2, 5)), float(r.choice([0, 0.3, 1, 3]))
     return make_sessions(20021, n=n, visits=visits, sites=sites, sd=sd)
+
+
+def test_a_share_is_followed_where_absent_components_return() -> None:
+    """With site at zero, the least share of subjects is reached with site above it."""
+    rng = np.random.default_rng(1)
+    who = np.repeat(np.arange(48), 4)
+    y = rng.normal(0.0, 2.0, 48)[who] + rng.normal(0.0, 1.0, len(who))
+    site = np.arange(48) % 8
+    data = pd.DataFrame({"y": y, "id": who.astype(str), "site": site[who].astype(str)})
+    fit = fit_lmm("y ~ 1", data, random={"id": "1", "site": "1"})
+    assert fit.boundary == ("the variance of Intercept of site is zero",)
+
+    def profile(share: float) -> float:
+        def deviance(of_site: float) -> float:
+            of_id = share / (1.0 - share) * (1.0 + of_site)
+            at = evaluate(np.sqrt([of_id, of_site]), fit.moments, reml=True)
+            assert at is not None
+            return at.deviance
+
+        grid = np.linspace(0.0, 6.0, 601)
+        near = grid[np.argmin([deviance(x) for x in grid])]
+        low, high = max(near - 0.02, 0.0), near + 0.02
+        found = minimize_scalar(deviance, bounds=(low, high), options={"xatol": 1e-10})
+        return min(float(found.fun), deviance(0.0))
+
+    shares = icc(fit).set_index("grouping").loc["id"]
+    best, rise = fit.optimum.at.deviance, 3.841458820694124
+    lower = brentq(lambda x: profile(x) - best - rise, 0.05, shares["estimate"])
+    assert shares["conf_low"] == pytest.approx(lower, abs=2e-5)
+    stuck = evaluate(
+        np.array([np.sqrt(lower / (1.0 - lower)), 0.0]), fit.moments, reml=True
+    )
+    assert stuck is not None
+    assert stuck.deviance > best + rise + 0.1  # another answer where site stays at zero

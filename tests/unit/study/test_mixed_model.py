@@ -198,7 +198,13 @@ LMM_BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"df": "kenward-roger", "method": "ml"}, "df", "needs method: reml"),
     ({"preset": "sas_proc_mixed"}, "preset", "about df: kenward-roger only"),
     ({"averages": {"all": ["WEEK1", "WEK3"]}}, "averages.all", "'WEEK3'"),
-    ({"covariance": "us"}, "covariance", "unknown key"),
+    (
+        {"covariance": "us"},
+        "covariance",
+        "unknown key of kind: lmm; it belongs to kind: mmrm. Remove it",
+    ),
+    ({"covariats": []}, "covariats", "unknown key. Did you mean 'covariates'?"),
+    ({"random": ["SITEID"]}, "random", 'are needed, such as {SITEID: "1"}.'),
     ({"df": "between-within"}, "df", "'satterthwaite'"),
 ]
 
@@ -254,7 +260,22 @@ OVER_TIME_BAD: list[tuple[dict[str, Any], str, str]] = [
         ".model.covariates",
         "leave AVISIT out",
     ),
-    ({"model": {"kind": "gee", "n_quad": 3}}, ".model.n_quad", "unknown key"),
+    (
+        {"model": {"kind": "gee", "n_quad": 3}},
+        ".model.n_quad",
+        "unknown key of kind: gee; it belongs to kind: glmm.",
+    ),
+    (
+        {"model": {"structure": "ar1"}},
+        ".model.structure",
+        "unknown key of kind: glmm; it belongs to kind: gee.",
+    ),
+    (
+        {"model": {"kind": "gee", "penalty": "firth"}},
+        ".model.penalty",
+        "it belongs to kind: logistic.",
+    ),
+    ({"model": {"kind": "gee", "quads": 3}}, ".model.quads", "unknown key. Remove it."),
     ({"model": {"kind": "glm"}}, ".model.kind", "Did you mean 'glmm'?"),
     ({"model": {"kind": "gee", "structure": "us"}}, ".model.structure", "exchangeable"),
 ]
@@ -307,6 +328,38 @@ def test_a_model_of_clusters_must_be_given(study_file: Write) -> None:
 
     (found,) = problems(study_file, edit)
     assert found.startswith("analyses.further.model: is missing")
+
+
+def test_an_unknown_grouping_is_offered_only_what_may_be_one(
+    study_file: Write,
+) -> None:
+    (found,) = problems(study_file, with_lmm(random={"CLINIC": "1"}))
+    known = found.partition("Known: ")[2].rstrip(".").split(", ")
+    assert {"SITEID", "SITEGR1", "THERAPID"} <= set(known)
+    for name in known:
+        assert problems(study_file, with_lmm(random={name: "1"})) == [], name
+
+
+def test_an_unknown_covariate_is_not_offered_who_a_subject_is(
+    study_file: Write,
+) -> None:
+    (found,) = problems(study_file, with_lmm(covariates=["CLINIC"]))
+    known = found.partition("Known: ")[2].rstrip(".").split(", ")
+    assert {"AGE", "BASE", "SITEID"} <= set(known)
+    for name in known:
+        assert problems(study_file, with_lmm(covariates=[name])) == [], name
+
+
+@pytest.mark.parametrize("wrong", [{"instrument": "MADR"}, {"score": "totl"}])
+def test_a_score_that_does_not_exist_is_told_once(
+    study_file: Write, wrong: Content
+) -> None:
+    def edit(content: Content) -> None:
+        over_time(endpoint="low")(content)
+        content["endpoints"]["low"] |= wrong
+
+    (found,) = problems(study_file, edit)
+    assert found.startswith("endpoints.low.")
 
 
 def test_diagnostics_are_not_of_a_linear_mixed_model(study_file: Write) -> None:

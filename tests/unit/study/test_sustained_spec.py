@@ -115,6 +115,27 @@ def test_each_mistake_of_a_sustained_endpoint_is_named(
     assert not any("endpoints.other" in one for one in found)
 
 
+def test_a_strange_visit_hides_no_baseline_and_is_told_once(study_file: Write) -> None:
+    """The analysis at another visit is not blamed for visits that are not known."""
+
+    def edit(content: Content) -> None:
+        visits = ["BASELINE", "WEEK1", "WEEK24"]
+        with_endpoint(**{"from": None, "to": None, "visits": visits})(content)
+        content["analyses"].append(
+            {
+                "id": "rates",
+                "question": "responders",
+                "endpoints": ["sus"],
+                "population": "FAS",
+                "visits": ["WEEK6"],
+            }
+        )
+
+    strange, early = problems(study_file, edit)
+    assert strange.startswith("endpoints.sus.visits: 'WEEK24' is not a visit")
+    assert early.startswith("endpoints.sus: BASELINE: nothing is sustained at or")
+
+
 def test_an_all_of_is_not_made_of_sustained_endpoints(study_file: Write) -> None:
     def edit(content: Content) -> None:
         with_endpoint()(content)

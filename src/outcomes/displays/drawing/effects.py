@@ -41,22 +41,33 @@ _COLOUR = "#0072B2"
 
 
 def draw_effects(chart: EffectsChart) -> Figure:
-    """Draw one panel per grouping, two beside each other, all on one scale."""
+    """Draw one panel per grouping, two beside each other, all on one scale.
+
+    Panels of words come last, and beside words only, so that no half stays empty.
+    """
+    points = [panel for panel in chart.panels if not panel.note]
+    words_only = [panel for panel in chart.panels if panel.note]
     rows = [
-        chart.panels[first : first + _ACROSS]
-        for first in range(0, len(chart.panels), _ACROSS)
+        part[first : first + _ACROSS]
+        for part in (points, words_only)
+        for first in range(0, len(part), _ACROSS)
     ]
     label = wrapped(chart.x_label, 70)
     foot = 0.12 + 0.16 * (label.count("\n") + 1)
-    across = min(_ACROSS, len(chart.panels))
-    titles = [[wrapped(p.name, int(64 / across)) for p in row] for row in rows]
+    shares = [len(row) if row[0].note else min(_ACROSS, len(points)) for row in rows]
+    titles = [
+        [wrapped(panel.name, int(64 / across)) for panel in row]
+        for row, across in zip(rows, shares, strict=True)
+    ]
     above = [0.16 + 0.16 * max(t.count("\n") + 1 for t in row) for row in titles]
     tall = [max(_height(panel) for panel in row) for row in rows]
     height = sum(above) + sum(tall) + _TICKS * len(rows) + foot
     figure = canvas(height)
     limits = _limits(chart)
     top = height
-    for row, words, head, depth in zip(rows, titles, above, tall, strict=True):
+    for row, words, head, depth, across in zip(
+        rows, titles, above, tall, shares, strict=True
+    ):
         column = (WIDTH - _RIGHT - (across - 1) * _GAP) / across
         bottom = top - head - depth
         for place, (panel, title) in enumerate(zip(row, words, strict=True)):
@@ -67,8 +78,10 @@ def draw_effects(chart: EffectsChart) -> Figure:
             axes.set_xlim(*limits)
             _draw_panel(axes, panel, depth)
         top = bottom - _TICKS
-    if not all(panel.note for panel in chart.panels):
-        figure.text(0.5, 0.06 / height, label, ha="center", va="bottom")
+        if row[-1] is (points or [None])[-1]:
+            at = (bottom - _TICKS) / height
+            figure.text(0.5, at, label, ha="center", va="top")
+            top -= foot
     return figure
 
 

@@ -93,6 +93,9 @@ def _members(context: Context, row: Result) -> Result | None:
 
 
 def _panel(context: Context, kind: _Kind) -> EffectsPanel | None:
+    name = effect_label(context, *kind)
+    if _all_zero(context, kind):
+        return EffectsPanel(name, (), _ZERO)
     effects = []
     for row in _rows(context, kind):
         low, high = (_limit(context, row, name) for name in _LIMITS[1:])
@@ -104,9 +107,12 @@ def _panel(context: Context, kind: _Kind) -> EffectsPanel | None:
         effects.append(Effect(row.level, count, Interval(value, low.value, high.value)))
     if not effects:
         return None
-    widest = max(abs(one.interval.value) for one in effects)
-    note = _ZERO if widest <= _NOTHING else ""
-    return EffectsPanel(effect_label(context, *kind), tuple(effects), note)
+    return EffectsPanel(name, tuple(effects))
+
+
+def _all_zero(context: Context, kind: _Kind) -> bool:
+    """Tell whether all predictions are zero, as those of a variance of zero are."""
+    return all(abs(row.value or 0.0) <= _NOTHING for row in _rows(context, kind))
 
 
 def _endpoint(context: Context) -> str:
@@ -118,16 +124,16 @@ def _endpoint(context: Context) -> str:
 
 def _axis(context: Context) -> str:
     unit = "log odds" if latent(context) else "points"
-    return f"Predicted effect on {_endpoint(context)}, {unit} ({context.confidence} CI)"
+    return f"Predicted effect on {_endpoint(context)}, {unit} ({context.confidence} PI)"
 
 
 def _caption(context: Context) -> str:
     return (
         f"Predicted effects (BLUPs) on {_endpoint(context)} of each level, sorted, with"
-        f" {context.confidence} intervals; 0 is the average level. In brackets, and by"
-        " the area of the marker: subjects. Predictions are shrunken towards 0, the"
-        " more so the fewer subjects a level has; where levels are too many to be named"
-        " here, the table of numbers names them."
+        f" {context.confidence} prediction intervals (PI); 0 is the average level. In"
+        " brackets, and by the area of the marker: subjects. Predictions are shrunken"
+        " towards 0, the more so the fewer subjects a level has; where levels are too"
+        " many to be named here, the table of numbers names them."
     )
 
 
@@ -137,7 +143,7 @@ def _alt(context: Context, panels: dict[_Kind, EffectsPanel]) -> str:
     said = []
     for kind, panel in panels.items():
         if panel.note:
-            said.append(f"{panel.name}: all {len(panel.effects)} are zero")
+            said.append(f"{panel.name}: all {len(_rows(context, kind))} are zero")
             continue
         rows = _rows(context, kind)
         low, high = (number(row, MEAN).text for row in (rows[0], rows[-1]))
@@ -155,6 +161,12 @@ def _numbers(context: Context) -> Grid:
     groups = []
     for kind in _kinds(context):
         rows = []
+        heading = text(effect_label(context, *kind))
+        if _all_zero(context, kind):
+            levels = f"All {len(_rows(context, kind))} levels"
+            rows.append(Row(text(levels), (text(_ZERO),), 1, wide=True))
+            groups.append(RowGroup(tuple(rows), heading))
+            continue
         for row in _rows(context, kind):
             value, low, high = (
                 number(_limit(context, row, name), MEAN) for name in _LIMITS
@@ -162,11 +174,11 @@ def _numbers(context: Context) -> Grid:
             n = number(_members(context, row), COUNT)
             cells: tuple[Cell, ...] = (n, value, interval(low, high))
             rows.append(Row(text(row.level), cells, 1))
-        groups.append(RowGroup(tuple(rows), text(effect_label(context, *kind))))
+        groups.append(RowGroup(tuple(rows), heading))
     columns = (
         Column(text("Subjects")),
         Column(text("Predicted effect")),
-        Column(text(f"{context.confidence} CI")),
+        Column(text(f"{context.confidence} PI")),
     )
     return Grid("Level", columns, tuple(groups))
 
@@ -184,7 +196,9 @@ def _notes(context: Context) -> list[str]:
         else:
             said.append("Effects above 0 are those of levels with more yes.")
     said.append(
-        "Intervals are of one level each, given the variances; they are no ranking, and"
-        " of many some will exclude 0 by chance."
+        "PI, prediction interval: of one level each, given the variances. They are no"
+        " ranking, and of many some will exclude 0 by chance. Where a variance is"
+        " estimated as zero there is no prediction; how large it may yet be, the limits"
+        " of its SD tell."
     )
     return said

@@ -18,6 +18,7 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, PERCENT, interval, number, with_brackets
 from outcomes.displays.tables.probabilities import (
     MARGINAL_NOTE,
+    RECORDS_LABEL,
     missing_words,
     model_words,
 )
@@ -67,7 +68,7 @@ def _chart(context: Context, visits: list[str]) -> CoursesChart:
         x_label=f"Visit, by days since {origin}",
         y_label=f"{_endpoint(context)}: probability, % ({context.confidence} CI)",
         counts_label="n",
-        observed_label="Observed (open markers)",
+        observed_label="In the model (open markers)",
         percent=True,
     )
 
@@ -111,8 +112,8 @@ def _caption(context: Context) -> str:
     return (
         f"{_endpoint(context)} by visit and arm: population-averaged probability by the"
         f" model, with {context.confidence} confidence intervals; open markers:"
-        " proportions observed among the subjects with a value. Arms are set side by"
-        " side at each visit. n: subjects with a value that the model uses."
+        " proportions among the records of the model. Arms are set side by side at each"
+        " visit. n: subjects whose record at the visit the model uses."
     )
 
 
@@ -129,7 +130,8 @@ def _alt(context: Context, visits: list[str]) -> str:
         f"Line chart of the probability of {_endpoint(context)} with"
         f" {context.confidence} confidence intervals, one line per arm, from"
         f" {context.visit_label(visits[0])} to {context.visit_label(last)}, beside"
-        f" observed proportions. At {context.visit_label(last)}: {'; '.join(ends)}."
+        " proportions among the records of the model. At"
+        f" {context.visit_label(last)}: {'; '.join(ends)}."
     )
 
 
@@ -150,7 +152,7 @@ def _numbers(context: Context, visits: list[str]) -> Grid:
             rows.append(Row(text(arm.label), cells, 1))
         groups.append(RowGroup(tuple(rows), text(context.visit_label(visit))))
     columns = (
-        Column(text("Observed n/N (%)")),
+        Column(text(RECORDS_LABEL)),
         Column(text("Probability, %")),
         Column(text(f"{context.confidence} CI")),
     )
@@ -171,6 +173,26 @@ def _observed(context: Context, visit: str, arm: str) -> Cell:
 def _notes(context: Context) -> list[str]:
     return [
         f"{model_words(context)} {MARGINAL_NOTE}".strip(),
-        f"The model holds what was observed. {missing_words(context)} It may therefore"
-        " lie off the observed proportions.",
+        _apart_words(context),
     ]
+
+
+def _apart_words(context: Context) -> str:
+    """Say why curves lie off the proportions that stand beside them."""
+    mixed = bool(context.results.having("random-sd"))
+    effects = (
+        " random effects are taken to be normal and are integrated out, and" * mixed
+    )
+    made = context.results.get("counted-as-no", "n")
+    rescue = made is not None and made.value
+    counted = (
+        " Records of the model are values observed, and a no where rescue medication"
+        " came before a visit without a value."
+        if rescue
+        else " Records of the model are values observed."
+    )
+    return (
+        f"Curves may lie off the open markers with nothing missing too:{effects}"
+        " predictions are averaged over the covariates of all subjects, whoever has a"
+        f" record at the visit.{counted} {missing_words(context)}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from outcomes.displays.context import (
@@ -270,8 +271,11 @@ def _likelihood(context: Context) -> Row:
     """Return minus twice the log likelihood, and criteria where the ARD has them."""
     get = context.results.get
     deviance = number(get("fit", "minus_2_loglik"), LIKELIHOOD)
+    row = get("fit", "minus_2_loglik")
+    restricted = row is not None and re.search(r"\bREML\b", row.method) is not None
+    label = f"\u22122 {'restricted ' if restricted else ''}log likelihood"
     if get("fit", "aic") is None:
-        return Row(text("\u22122 log likelihood"), (deviance,), 1, wide=True)
+        return Row(text(label), (deviance,), 1, wide=True)
     criteria = joined(
         deviance,
         ", ",
@@ -279,8 +283,7 @@ def _likelihood(context: Context) -> Row:
         ", ",
         number(get("fit", "bic"), LIKELIHOOD),
     )
-    label = "\u22122 log likelihood, AIC, BIC"
-    return Row(text(label), (criteria,), 1, wide=True)
+    return Row(text(f"{label}, AIC, BIC"), (criteria,), 1, wide=True)
 
 
 def _notes(context: Context) -> list[str]:

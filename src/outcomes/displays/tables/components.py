@@ -16,6 +16,7 @@ from outcomes.displays.numbers import (
 from outcomes.displays.tables.model_rows import (
     RESIDUAL,
     effect_label,
+    pair_label,
     random_effects_of,
     size_row,
 )
@@ -86,7 +87,12 @@ def _row(context: Context, name: str, effect: str) -> Row:
 def _correlations(context: Context, width: int) -> list[Row]:
     """Return correlations of effects of the same grouping, in the column of SDs."""
     rows = []
-    for found in context.results.having("random-correlation", statistic="estimate"):
+    order = [name for name, _ in random_effects_of(context)]
+    correlations = sorted(
+        context.results.having("random-correlation", statistic="estimate"),
+        key=lambda row: order.index(row.level) if row.level in order else len(order),
+    )
+    for found in correlations:
 
         def get(statistic: str, at: Result = found) -> Cell:
             place = {"level": at.level, "subgroup": at.subgroup}
@@ -97,8 +103,8 @@ def _correlations(context: Context, width: int) -> list[Row]:
         cells = [Cell()] * width
         cells[1] = get("estimate")
         cells[2] = interval(get("conf_low"), get("conf_high"))
-        label = effect_label(context, found.level, "")
-        rows.append(Row(text(f"{label}, correlation of effects"), tuple(cells)))
+        label = pair_label(context, found.level, found.subgroup)
+        rows.append(Row(text(label), tuple(cells)))
     return rows
 
 
@@ -122,6 +128,11 @@ def _notes(context: Context) -> list[str]:
             " apart before."
         )
     )
+    if not context.results.having("icc"):
+        said.append(
+            "No share of variance is given: with random slopes, or effects that differ"
+            " between arms, it is another one at every time and in every arm."
+        )
     said.append(
         "Likelihood ratio: the model with and without the effect. A variance cannot be"
         " negative, so p is of an equal mixture of two \u03c7\u00b2 distributions. No"

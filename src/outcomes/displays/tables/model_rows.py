@@ -18,6 +18,7 @@ from outcomes.displays.numbers import (
 
 RESIDUAL = "Residual"
 SUBJECT = "USUBJID"
+INTERCEPT = "Intercept"
 
 
 def joint_row(context: Context, label: str, term: str, level: str = "") -> Row:
@@ -122,14 +123,48 @@ def grouping_label(context: Context, name: str) -> str:
 
 
 def effect_label(context: Context, name: str, effect: str) -> str:
-    """Return what a random effect is called: ``Study site, arm Psilocybin 25 mg``."""
+    """Return what a random effect is called: ``Study site, in Psilocybin 1 mg``."""
     label = grouping_label(context, name)
-    if not effect:
+    if not effect and not reference_of(context, name):
         return label
+    return f"{label}, {_effect_words(context, name, effect)}"
+
+
+def _effect_words(context: Context, name: str, effect: str) -> str:
+    """Return what an effect is called where its grouping is known."""
+    reference = reference_of(context, name)
+    if effect in ("", INTERCEPT):
+        return f"in {reference}" if reference else "intercept"
     if effect == "WEEK":
-        return f"{label}, change per week"
+        return "change per week"
     arm = next((a for a in context.spec.arms if f"[T.{a.id}]" in effect), None)
     if arm is not None:
-        return f"{label}, effect of {arm.label}"
+        return f"effect of {arm.label} against {reference}"
     arm = next((a for a in context.spec.arms if f"[{a.id}]" in effect), None)
-    return f"{label}, {arm.label if arm is not None else effect}"
+    return f"in {arm.label}" if arm is not None else effect
+
+
+def reference_of(context: Context, name: str) -> str:
+    """Return the arm that random effects of arms are against; '' without them."""
+    effects = [
+        row.subgroup
+        for row in context.results.having("random-sd", statistic="estimate")
+        if row.level == name
+    ]
+    if not any("[T." in effect for effect in effects):
+        return ""
+    ordered = sorted(context.spec.arms, key=lambda arm: not arm.control)
+    without = [
+        arm.label
+        for arm in ordered
+        if not any(f"[T.{arm.id}]" in effect for effect in effects)
+    ]
+    return without[0] if without else ""
+
+
+def pair_label(context: Context, name: str, pair: str) -> str:
+    """Return what the correlation of two effects of a grouping is called."""
+    both = " and ".join(
+        _effect_words(context, name, part.strip(" ()")) for part in pair.split(",")
+    )
+    return f"{grouping_label(context, name)}, correlation: {both}"

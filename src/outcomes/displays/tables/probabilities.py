@@ -17,6 +17,7 @@ from outcomes.displays.numbers import (
     interval,
     number,
     p_value,
+    ratio,
     with_brackets,
 )
 from outcomes.displays.tables.model_rows import (
@@ -33,8 +34,10 @@ from outcomes.study.model import GeeModel, LogisticModel
 from outcomes.study.spec import OfEndpoint
 
 _PerArm = Callable[[str], Cell]
+_Written = Callable[[Result | None], Cell]
 
 _STUB = "Visit and statistic"
+RECORDS_LABEL = "In the model, n/N (%)"
 MARGINAL_NOTE = (
     "Probabilities, differences, risk ratios and marginal odds ratios are"
     " population-averaged: what the model predicts if all subjects were in the arm,"
@@ -45,6 +48,12 @@ CONDITIONAL_NOTE = (
     " alike in all that the model conditions on; a marginal one compares averages of"
     " groups. Odds ratios do not average: the conditional one is the farther from 1,"
     " the more subjects differ, and neither is wrong."
+)
+GIVEN_NOTE = (
+    "The odds ratio given covariates is the exponential of a coefficient of the"
+    " estimating equations: it is averaged over subjects who are alike in covariates."
+    " The marginal odds ratio is averaged over covariates too. Odds ratios do not"
+    " average: the one given covariates is the farther from 1, the more they tell."
 )
 
 
@@ -74,10 +83,10 @@ def _visit(context: Context, visit: str) -> RowGroup:
             term, statistic, visit=visit, arm=arm, comparator=comparator
         )
 
-    def limits(term: str, arm: str, digits: int, comparator: str = "") -> Cell:
+    def limits(term: str, arm: str, as_text: _Written, comparator: str = "") -> Cell:
         return interval(
-            number(get(term, arm, "conf_low", comparator), digits),
-            number(get(term, arm, "conf_high", comparator), digits),
+            as_text(get(term, arm, "conf_low", comparator)),
+            as_text(get(term, arm, "conf_high", comparator)),
         )
 
     def observed(arm: str) -> Cell:
@@ -90,13 +99,13 @@ def _visit(context: Context, visit: str) -> RowGroup:
         return with_brackets(both, number(percent, PERCENT))
 
     def risk(arm: str) -> Cell:
-        value = number(get("risk", arm, "estimate"), PERCENT)
-        return with_brackets(value, limits("risk", arm, PERCENT))
+        value = _percent(get("risk", arm, "estimate"))
+        return with_brackets(value, limits("risk", arm, _percent))
 
-    def compared(term: str, digits: int) -> _PerArm:
+    def compared(term: str, as_text: _Written) -> _PerArm:
         def cell(arm: str) -> Cell:
-            value = number(get(term, arm, "estimate", against), digits)
-            return with_brackets(value, limits(term, arm, digits, against))
+            value = as_text(get(term, arm, "estimate", against))
+            return with_brackets(value, limits(term, arm, as_text, against))
 
         return cell
 
@@ -104,8 +113,9 @@ def _visit(context: Context, visit: str) -> RowGroup:
         return lambda arm: p_value(get(term, arm, "p_value", against))
 
     ci = f"({context.confidence} CI)"
+    given = given_label(context)
     rows = [
-        _row(context, "Observed n/N (%)", observed),
+        _row(context, RECORDS_LABEL, observed),
         _row(context, f"Probability, % {ci}", risk),
     ]
     if control is not None:
@@ -114,22 +124,44 @@ def _visit(context: Context, visit: str) -> RowGroup:
             for label, cell in (
                 (
                     f"Difference from {control.label}, points {ci}",
-                    compared("risk-difference", PERCENT),
+                    compared("risk-difference", _percent),
                 ),
                 ("p value of the difference", tested("risk-difference")),
-                (f"Risk ratio {ci}", compared("risk-ratio", RATIO)),
-                (f"Marginal odds ratio {ci}", compared("odds-ratio-marginal", RATIO)),
+                (f"Risk ratio {ci}", compared("risk-ratio", ratio)),
+                (f"Marginal odds ratio {ci}", compared("odds-ratio-marginal", ratio)),
                 (
-                    f"Conditional odds ratio {ci}",
-                    compared("odds-ratio-conditional", RATIO),
+                    f"{given} {ci}",
+                    compared("odds-ratio-conditional", ratio),
                 ),
                 (
-                    "p value of the conditional odds ratio",
+                    f"p value of the {given[0].lower()}{given[1:]}",
                     tested("odds-ratio-conditional"),
                 ),
             )
         ]
     return RowGroup(kept(rows), text(context.visit_label(visit)))
+
+
+def _percent(result: Result | None) -> Cell:
+    return number(result, PERCENT)
+
+
+def given_label(context: Context) -> str:
+    """Return what the odds ratio of the model's own coefficients is called.
+
+    That of estimating equations is averaged over subjects, so that many call it
+    marginal; of what it is conditional, covariates, its name says.
+    """
+    phrases = context.method_phrases("odds-ratio-conditional")
+    if _estimating(context):
+        return "Odds ratio given covariates"
+    if any("random effects" in phrase for phrase in phrases):
+        return "Conditional odds ratio, given covariates and random effects"
+    return "Conditional odds ratio, given covariates"
+
+
+def _estimating(context: Context) -> bool:
+    return isinstance(getattr(context.analysis, "model", None), GeeModel)
 
 
 def _row(context: Context, label: str, cell: _PerArm) -> Row:
@@ -174,14 +206,21 @@ def _shares(context: Context) -> list[Row]:
 def _working(context: Context) -> list[Row]:
     """Return the working correlations of estimating equations."""
     found = context.results.having("working-correlation", statistic="estimate")
+    order = context.later_visits
+
+    def visits(row: Result) -> list[str]:
+        return [part.strip() for part in row.level.split(",")]
+
+    def place(row: Result) -> list[int]:
+        return [order.index(id) if id in order else len(order) for id in visits(row)]
+
+    def label(row: Result) -> str:
+        pair = " and ".join(context.visit_label(id) for id in visits(row))
+        return f"Working correlation{f', {pair}' if len(found) > 1 else ''}"
+
     return [
-        Row(
-            text(f"Working correlation{f', {row.level}' if len(found) > 1 else ''}"),
-            (number(row, RATIO),),
-            1,
-            wide=True,
-        )
-        for row in found
+        Row(text(label(row)), (number(row, RATIO),), 1, wide=True)
+        for row in sorted(found, key=place)
     ]
 
 
@@ -202,7 +241,8 @@ def notes(context: Context) -> list[str]:
             if phrase.startswith("conditional")
         ]
         given = f" Here it is {conditional[0]}." if conditional else ""
-        said.append(f"{CONDITIONAL_NOTE}{given}")
+        gee = _estimating(context)
+        said.append(GIVEN_NOTE if gee else f"{CONDITIONAL_NOTE}{given}")
     said.append(_records_words(context))
     if context.results.having("icc"):
         said.append(
@@ -217,7 +257,8 @@ def notes(context: Context) -> list[str]:
             f" {control.label}. p values and intervals are not adjusted for multiple"
             " comparisons."
         )
-    said.append("CI, confidence interval; SD, standard deviation.")
+    sd = "; SD, standard deviation" if context.results.having("random-sd") else ""
+    said.append(f"CI, confidence interval{sd}.")
     return said
 
 
@@ -247,15 +288,15 @@ def missing_words(context: Context) -> str:
 
 def _records_words(context: Context) -> str:
     """Say which records the model has."""
-    words = (
-        "Observed: subjects with a value and all covariates at the visit, which are the"
-        f" records of the model; no value is made up for a missing one."
-        f" {missing_words(context)}"
-    )
     made = context.results.get("counted-as-no", "n")
+    who = "In the model: N, subjects with a value and all covariates at the visit"
     if made is not None and made.value:
-        words += (
-            " From rescue medication on the answer is no; visits without a value that"
-            f" count so: {number(made, COUNT).text}."
+        words = (
+            f"{who}, or with no value there but rescue medication before it, from which"
+            " on the answer is no by the strategy of the estimand (visits without a"
+            f" value that count so: {number(made, COUNT).text}); n, those with a yes."
+            " For any other missing value none is made up."
         )
-    return words
+    else:
+        words = f"{who}; n, those with a yes. For a missing value none is made up."
+    return f"{words} {missing_words(context)}"

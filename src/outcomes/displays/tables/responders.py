@@ -10,12 +10,12 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import (
     COUNT,
     PERCENT,
-    RATIO,
     interval,
     number,
     p_value,
     with_brackets,
 )
+from outcomes.displays.numbers import ratio as as_ratio
 from outcomes.study.displays import (
     endpoint_label,
     reduction_words,
@@ -109,7 +109,7 @@ def _rows(context: Context, endpoint: str, visit: str, method: str) -> list[Row]
         return number(get("risk-difference", arm, statistic, against), PERCENT)
 
     def ratio(arm: str, statistic: str) -> Cell:
-        return number(get("odds-ratio", arm, statistic, against), RATIO)
+        return as_ratio(get("odds-ratio", arm, statistic, against))
 
     arms = [arm.id for arm in context.spec.arms]
     rows = [
@@ -175,10 +175,17 @@ def _notes(context: Context) -> list[str]:
         " value."
     )
     endpoints = [context.spec.endpoints[id] for id in _endpoints(context)]
-    if any(isinstance(endpoint, SustainedEndpoint) for endpoint in endpoints):
+    sustained = [one for one in endpoints if isinstance(one, SustainedEndpoint)]
+    if sustained:
         notes.append(
-            "Observed cases of a sustained endpoint are the subjects in whom no missed"
-            " visit counted as no."
+            "Observed cases of a sustained endpoint leave out the subjects who are a no"
+            " for missed visits alone. A no that was observed decides, whichever other"
+            " visits were missed"
+            + (
+                "; so does rescue medication where it counts as no."
+                if any(one.rescue == "failure" for one in sustained)
+                else "."
+            )
         )
     notes += _methods(context)
     notes.append(_disagreement(context))
