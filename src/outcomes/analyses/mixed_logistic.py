@@ -179,7 +179,7 @@ def integral_warning(fit: GlmmFit) -> str:
             "drop the further groupings and slopes from random, and use n_quad (25 "
             "points or more)"
         )
-    off = "ARE NOT EXACT" if fit.n_quad > 1 else "MAY BE FAR OFF"
+    off = "MAY BE OFF" if fit.n_quad > 1 else "MAY BE FAR OFF"
     reason = "; ".join(
         one.partition(": are there")[0].removesuffix("; give a larger n_quad")
         for one in doubts

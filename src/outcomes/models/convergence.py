@@ -42,7 +42,7 @@ class Convergence:
     status : str
         ``"converged"`` or ``"not-converged"``.
     optimiser : str
-        ``"newton"``, or ``"newton, fisher scoring"`` where scoring steps were needed.
+        What was used: ``"newton"``, ``"newton, fisher scoring"`` ....
     iterations : int
         Steps.
     gradient_norm : float
@@ -61,8 +61,8 @@ class Convergence:
     iterations: int
     gradient_norm: float
     min_eigenvalue: float
-    ladder: tuple[LadderStep, ...]
-    messages: tuple[str, ...]
+    ladder: tuple[LadderStep, ...] = ()
+    messages: tuple[str, ...] = ()
 
     @property
     def converged(self) -> bool:

@@ -24,14 +24,16 @@ def people() -> list[Any]:
     return subjects(72)
 
 
-def lasting(people: list[Any], sites: dict[str, float]) -> list[Any]:
+def lasting(
+    people: list[Any], sites: dict[str, float], *, spread: float = 4.0
+) -> list[Any]:
     """Rows of subjects who mostly keep their answer, with effects of sites."""
     rng = np.random.default_rng(3)
     rows = []
     for place, one in enumerate(people):
         rows.append(baseline(one["USUBJID"], 30))
         # The same spread in every site: none of it lies between them.
-        own = 7.0 * (((place // 6) * 5 % 12) / 5.5 - 1.0) + sites[one["SITEID"]]
+        own = spread * (((place // 6) * 5 % 12) / 5.5 - 1.0) + sites[one["SITEID"]]
         own += 1.5 if one["ARMCD"] == "ACT" else -1.5
         for visit in VISITS:
             chance = 1 / (1 + np.exp(-own))
@@ -46,7 +48,9 @@ def alike(people: list[Any]) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def apart(people: list[Any]) -> list[Any]:
-    return lasting(people, {f"{k:02d}": 3.0 * (k - 3.5) for k in range(1, 7)})
+    return lasting(
+        people, {f"{k:02d}": 4.0 * (k - 3.5) for k in range(1, 7)}, spread=9.0
+    )
 
 
 def used(people: list[Any], rows: list[Any]) -> pd.DataFrame:
@@ -125,16 +129,17 @@ def test_a_doubtful_integral_comes_first_and_names_its_remedy(
 
 
 @pytest.mark.parametrize(
-    ("points", "remedy"),
+    ("points", "spread", "remedy"),
     [
-        (1, "leave n_quad out, or give it 25 points or more"),
-        (3, "give n_quad more than 3 points"),
+        (1, 7.0, "leave n_quad out, or give it 25 points or more"),
+        (3, 4.0, "give n_quad more than 3 points"),
     ],
 )
 def test_one_intercept_has_the_remedy_of_more_points(
-    people: list[Any], alike: list[Any], points: int, remedy: str
+    people: list[Any], points: int, spread: float, remedy: str
 ) -> None:
-    found = course(people, alike, covariates=[], n_quad=points)
+    rows = lasting(people, {f"{k:02d}": 0.0 for k in range(1, 7)}, spread=spread)
+    found = course(people, rows, covariates=[], n_quad=points)
     row = found.one("risk", "estimate", visit="WEEK3", arm="ACT")
     assert row["warning"].startswith("THESE NUMBERS")
     assert row["warning"].endswith(f"Remedy, in the study file: {remedy}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.columns import check_table, check_visit
+from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design, build_design
 from outcomes.models.estimable import find_aliased
 from outcomes.models.formula import parse_formula
@@ -22,7 +23,7 @@ from outcomes.models.gee.convergence import (
     tell_trouble,
 )
 from outcomes.models.gee.outcome import check_outcome
-from outcomes.models.gee.results import Convergence, GeeFit
+from outcomes.models.gee.results import GeeFit
 from outcomes.models.gee.robust import make_covariances, make_pieces
 from outcomes.models.gee.run_off import find_run_off
 from outcomes.models.gee.variance import spread

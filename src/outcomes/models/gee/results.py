@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from outcomes.models.coefficients import Coefficients
+from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
 from outcomes.models.links import inverse_link, inverse_link_slope
@@ -18,40 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Convergence:
-    """How the iterations went.
-
-    Attributes
-    ----------
-    status : str
-        ``"converged"`` or ``"not-converged"``.
-    optimiser : str
-        What solved the equations.
-    iterations : int
-        Steps.
-    gradient_norm : float
-        Norm of the estimating functions, in orthonormal columns of the model matrix.
-    min_eigenvalue : float
-        Smallest eigenvalue of the working correlation of any subject.
-    messages : tuple of str
-        Everything worth reading, data findings included.
-    """
-
-    status: Literal["converged", "not-converged"]
-    optimiser: str
-    iterations: int
-    gradient_norm: float
-    min_eigenvalue: float
-    messages: tuple[str, ...]
-
-    @property
-    def converged(self) -> bool:
-        """Whether the fit may be used."""
-        return self.status == "converged"
-
-
-@dataclass(frozen=True, slots=True)
-class GeeFit:
+class GeeFit(Coefficients):
     """Fitted generalised estimating equations.
 
     Coefficients are marginal (population-averaged): they compare means of groups of
@@ -150,37 +117,12 @@ class GeeFit:
         )
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """All columns of the model matrix, aliased ones included."""
-        return self.design.columns
-
-    @property
-    def estimated_terms(self) -> tuple[str, ...]:
-        """Columns that have a coefficient."""
-        kept = np.flatnonzero(~self.aliased_mask)
-        return tuple(self.design.columns[j] for j in kept)
-
-    @property
-    def aliased(self) -> tuple[str, ...]:
-        """Columns that repeat earlier ones and have no coefficient."""
-        dropped = np.flatnonzero(self.aliased_mask)
-        return tuple(self.design.columns[j] for j in dropped)
-
-    @property
     def correlation(self) -> pd.DataFrame:
         """Working correlation, visits by visits."""
         import pandas as pd
 
         own = list(self.visits)
         return pd.DataFrame(self.correlations, index=own, columns=own)
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients as used for inference."""
-        import pandas as pd
-
-        names = list(self.estimated_terms)
-        return pd.DataFrame(self.cov_inference, index=names, columns=names)
 
     def inverse_link(self, eta: FloatArray) -> FloatArray:
         """Mean outcome at linear predictors of any shape."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from outcomes.models.coefficients import Coefficients
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
@@ -15,12 +16,9 @@ from outcomes.models.logistic.separation import Separation
 from outcomes.models.options import BinaryLink, BoolArray, FloatArray, Penalty
 from outcomes.models.tables import summary_row
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True, slots=True)
-class LogisticFit:
+class LogisticFit(Coefficients):
     """A fitted logistic or probit regression with fixed effects only.
 
     Arrays over coefficients leave aliased ones out: p is the rank of the model matrix.
@@ -120,31 +118,6 @@ class LogisticFit:
     def runs_off(self) -> bool:
         """Whether coefficients have no finite estimate."""
         return self.penalty is None and bool(self.separation)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """All columns of the model matrix, aliased ones included."""
-        return self.design.columns
-
-    @property
-    def estimated_terms(self) -> tuple[str, ...]:
-        """Columns that have a coefficient."""
-        kept = np.flatnonzero(~self.aliased_mask)
-        return tuple(self.design.columns[j] for j in kept)
-
-    @property
-    def aliased(self) -> tuple[str, ...]:
-        """Columns that repeat earlier ones and have no coefficient."""
-        dropped = np.flatnonzero(self.aliased_mask)
-        return tuple(self.design.columns[j] for j in dropped)
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients."""
-        import pandas as pd
-
-        names = list(self.estimated_terms)
-        return pd.DataFrame(self.cov_model, index=names, columns=names)
 
     def inverse_link(self, eta: FloatArray) -> FloatArray:
         """Return the probability at each linear predictor."""

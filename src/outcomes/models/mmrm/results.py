@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from outcomes.models.coefficients import Coefficients
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MmrmFit:
+class MmrmFit(Coefficients):
     """A fitted mixed model for repeated measures.
 
     Arrays over coefficients leave aliased ones out: p is the rank of the model matrix.
@@ -137,23 +138,6 @@ class MmrmFit:
         )
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """All columns of the model matrix, aliased ones included."""
-        return self.design.columns
-
-    @property
-    def estimated_terms(self) -> tuple[str, ...]:
-        """Columns that have a coefficient."""
-        kept = np.flatnonzero(~self.aliased_mask)
-        return tuple(self.design.columns[j] for j in kept)
-
-    @property
-    def aliased(self) -> tuple[str, ...]:
-        """Columns that repeat earlier ones and have no coefficient."""
-        dropped = np.flatnonzero(self.aliased_mask)
-        return tuple(self.design.columns[j] for j in dropped)
-
-    @property
     def covariance(self) -> pd.DataFrame | dict[Any, pd.DataFrame]:
         """Residual covariance, visits by visits; with groups, of each level."""
         import pandas as pd
@@ -162,14 +146,6 @@ class MmrmFit:
         own = (0, 1) if individual else self.visits
         frames = [pd.DataFrame(part, index=own, columns=own) for part in self.sigma]
         return dict(zip(self.groups, frames, strict=True)) if self.groups else frames[0]
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients as used for inference."""
-        import pandas as pd
-
-        names = list(self.estimated_terms)
-        return pd.DataFrame(self.cov_inference, index=names, columns=names)
 
 
 @summary_row.register

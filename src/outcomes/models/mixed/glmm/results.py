@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from outcomes.models.coefficients import Coefficients
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
@@ -45,7 +46,7 @@ class Modes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GlmmFit:
+class GlmmFit(Coefficients):
     """A fitted generalised linear mixed model.
 
     Arrays over coefficients leave aliased ones out: p is the rank of the model matrix
@@ -169,34 +170,9 @@ class GlmmFit:
         )
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """All columns of the model matrix, aliased ones included."""
-        return self.design.columns
-
-    @property
-    def estimated_terms(self) -> tuple[str, ...]:
-        """Columns that have a coefficient."""
-        kept = np.flatnonzero(~self.aliased_mask)
-        return tuple(self.design.columns[j] for j in kept)
-
-    @property
-    def aliased(self) -> tuple[str, ...]:
-        """Columns that repeat earlier ones and have no coefficient."""
-        dropped = np.flatnonzero(self.aliased_mask)
-        return tuple(self.design.columns[j] for j in dropped)
-
-    @property
     def random_covariance(self) -> dict[str, pd.DataFrame]:
         """Covariance of the effects of each grouping."""
         return covariance_frames(self.terms_random, self.covariances)
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients as used for inference."""
-        import pandas as pd
-
-        names = list(self.estimated_terms)
-        return pd.DataFrame(self.cov_inference, index=names, columns=names)
 
     @property
     def parameters(self) -> tuple[str, ...]:
