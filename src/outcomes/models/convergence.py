@@ -42,7 +42,7 @@ class Convergence:
     status : str
         ``"converged"`` or ``"not-converged"``.
     optimiser : str
-        What was used: ``"newton"``, ``"newton, fisher scoring"`` ....
+        What was used, such as ``"newton"`` or ``"newton, fisher scoring"``.
     iterations : int
         Steps.
     gradient_norm : float

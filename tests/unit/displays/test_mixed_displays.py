@@ -17,6 +17,7 @@ from outcomes.displays.drawing.draw import draw, drawn
 from outcomes.displays.drawing.effects import draw_effects
 from outcomes.displays.drawing.style import styled
 from outcomes.displays.lookup import results_of
+from outcomes.displays.numbers import ratio
 from outcomes.displays.render import described_figure, described_table
 from outcomes.study.spec import Study
 
@@ -276,3 +277,81 @@ def test_the_table_of_change_shows_random_effects_in_place_of_a_covariance() -> 
     assert row_of(made.grid, "\u22122 log likelihood") == ["250.50"]
     assert "Covariance" not in labels(made.grid)
     assert "SDs are those of random effects" in " ".join(made.footnotes)
+
+
+def test_zero_predictions_have_one_row_and_no_interval() -> None:
+    rows = ard("clusters").at(endpoint="madrs_change", population="FAS")
+    for site in ("01", "02", "03"):
+        here = rows.at(level=site, method_id="SITEID", term="random-effect")
+        here.add("estimate", 0.0)
+    grid = figure("clusters-caterpillar", rows).numbers
+    assert labels(grid) == ["All 3 levels"]
+    assert "estimated as zero" in row_of(grid, "All 3 levels")[0]
+    assert grid.columns[-1].header.text == "95% PI"
+
+
+def test_words_stand_below_points_and_leave_no_half_empty() -> None:
+    empty = EffectsPanel("Site", (), "Every effect is zero.")
+    with styled():
+        made = draw_effects(EffectsChart((empty, many(5)), "Effect"))
+    points, words = made.axes
+    assert not words.axison
+    assert points.get_position().width > 0.7
+    assert words.get_position().y1 < points.get_position().y0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (139.63, "140"),
+        (2953.23, "2953"),
+        (13.94, "13.9"),
+        (9.996, "10.0"),
+        (6.6, "6.60"),
+        (1.0, "1.00"),
+        (0.9996, "1.00"),
+        (0.0512, "0.0512"),
+        (0.0, "0.00"),
+    ],
+)
+def test_ratios_have_three_significant_digits(value: float, shown: str) -> None:
+    rows = ard("course").at(endpoint="madrs_response", population="FAS")
+    rows.add("estimate", value, term="risk-ratio")
+    assert ratio(results_of(rows.frame()).rows[0]).text == shown
+
+
+def test_estimating_equations_have_an_odds_ratio_given_covariates() -> None:
+    analyses = [
+        {**one, "model": {"kind": "gee"}} if one["id"] == "course" else one
+        for one in CONTENT["analyses"]
+    ]
+    rows = course()
+    line = rows.at(endpoint="madrs_response", population="FAS")
+    for pair, value in (("BASELINE, WEEK6", 0.25), ("WEEK3, WEEK6", 0.5)):
+        line.add("estimate", value, term="working-correlation", level=pair)
+    shown = labels(table("course-probabilities", rows, analyses=analyses).grid)
+    assert "Odds ratio given covariates (95% CI)" in shown
+    assert not [label for label in shown if "onditional" in label]
+    assert len([label for label in shown if "correlation, " in label]) >= 2
+
+
+def test_effects_of_arms_leave_no_share_and_say_why() -> None:
+    rows = ard("clusters").at(endpoint="madrs_change", population="FAS")
+    random_effects(rows, {"SITEID": ("Study site", 3, 0.5)})
+    notes = " ".join(table("clusters-components", rows).footnotes)
+    assert "No share of variance is given: with random slopes" in notes
+
+
+def test_a_restricted_likelihood_is_called_so() -> None:
+    rows = ard("primary").at(endpoint="madrs_change", population="FAS")
+    line = rows.at(method="LMM CHG ~ BASE, random intercept of SITEID, REML")
+    line.add("minus_2_loglik", 250.5, term="fit")
+    made = table("primary-estimates", rows)
+    assert row_of(made.grid, "\u22122 restricted log likelihood") == ["250.50"]
+
+
+def test_warnings_are_the_first_footnotes() -> None:
+    rows = course()
+    rows.add("n", 1, term="levels", level="SITEID", warning="numbers may be off")
+    made = table("course-probabilities", rows)
+    assert made.footnotes[0] == "Warning: numbers may be off"
