@@ -144,7 +144,7 @@ def _difference(fit: Any, name: str) -> Numbers:
 
 def _mixed_logistic(data: pd.DataFrame) -> Numbers:
     """Mixed logistic model: conditional odds ratio and marginal risks."""
-    fit = fit_glmm(YES_NO, data, random={"subject": "1"})
+    fit = fit_glmm(YES_NO, data, random={"subject": "1"}, n_quad=25)
     out: Numbers = {"glmm_converged": float(fit.convergence.converged)}
     if not fit.convergence.converged:
         return out

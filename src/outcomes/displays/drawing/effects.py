@@ -78,7 +78,7 @@ def draw_effects(chart: EffectsChart) -> Figure:
             axes.set_xlim(*limits)
             _draw_panel(axes, panel, depth)
         top = bottom - _TICKS
-        if row[-1] is (points or [None])[-1]:
+        if points and row[-1] is points[-1]:
             at = (bottom - _TICKS) / height
             figure.text(0.5, at, label, ha="center", va="top")
             top -= foot
