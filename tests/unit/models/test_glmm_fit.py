@@ -276,8 +276,14 @@ def test_a_poor_approximation_of_the_integral_is_told() -> None:
     options: dict[str, Any] = {"random": {"id": "1"}, "family": "binomial"}
     laplace = fit_glmm("y ~ arm*t", data, n_quad=1, **options)
     assert any("Laplace's approximation" in m for m in laplace.convergence.messages)
-    points = fit_glmm("y ~ arm*t", data, **options)
+    points = fit_glmm("y ~ arm*t", data, n_quad=25, **options)
     assert any("25 quadrature points are few" in m for m in points.convergence.messages)
+    settled = fit_glmm("y ~ arm*t", data, **options)
+    assert settled.n_quad > 25
+    assert not any("points are few" in m for m in settled.convergence.messages)
+    many = fit_glmm("y ~ arm*t", data, n_quad=200, **options)
+    gap, before = (abs(each.loglik - many.loglik) for each in (settled, points))
+    assert gap < 0.01 < before
     many = fit_glmm("y ~ arm*t", data, n_quad=150, **options)
     assert many.convergence.messages == ()
     assert many.loglik == pytest.approx(grid_loglik(many), abs=1e-5)

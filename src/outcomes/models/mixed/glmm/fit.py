@@ -93,9 +93,10 @@ def fit_glmm(
         ``"logit"`` (default) or ``"probit"`` for binomial outcomes; the others have
         one link each, ``"log"`` or ``"logit"``.
     n_quad : int, optional
-        Points of adaptive Gauss-Hermite quadrature. Default: 25 where the model has one
-        random effect in all; 1, Laplace's approximation, otherwise, where there is no
-        choice.
+        Points of adaptive Gauss-Hermite quadrature. Default: where the model has one
+        random effect in all, 25, doubled until the log likelihood has settled (the fit
+        records how many it took); 1, Laplace's approximation, otherwise, where there is
+        no choice.
     trials : str, optional
         Column of the number of trials of binomial counts.
     offset : str, optional
@@ -164,11 +165,14 @@ def fit_glmm(
         thresholds=family_name == "cumulative",
     )
     prepared, optimum, poisson = _search(prepared, family_name)
+    runaway = tell_runaway(optimum, prepared, design, values, family_name)
+    if n_quad is None and points > 1 and not runaway:
+        prepared, optimum = _refine(prepared, optimum, family_name)
+        runaway = tell_runaway(optimum, prepared, design, values, family_name)
     user = _to_user(optimum, prepared, terms, family_name)
     boundary = _boundary(optimum, prepared, layout)
     if poisson:
         boundary += ("the dispersion: counts vary no more than Poisson",)
-    runaway = tell_runaway(optimum, prepared, design, values, family_name)
     if runaway:  # what runs off has no standard error, and what depends on it neither
         user = replace(user, covariance=np.full_like(user.covariance, np.nan))
     doubts = doubt_integral(optimum, prepared, family_name)
@@ -183,7 +187,7 @@ def fit_glmm(
         random=dict(random or {}),
         family=family_name,  # type: ignore[arg-type]
         link=link_name,  # type: ignore[arg-type]
-        n_quad=points,
+        n_quad=prepared.problem.n_quad,
         df_method=df_method,  # type: ignore[arg-type]
         trials=trials,
         offset=offset,
@@ -298,6 +302,22 @@ def _search(prepared: Prepared, family: str) -> tuple[Prepared, Optimum, bool]:
             " covariates many orders of magnitude too large?"
         )
     return prepared, best, False
+
+
+def _refine(
+    prepared: Prepared, optimum: Optimum, family: str
+) -> tuple[Prepared, Optimum]:
+    """Double the quadrature points until the log likelihood has settled."""
+    while not optimum.message and doubt_integral(optimum, prepared, family):
+        points = min(2 * prepared.problem.n_quad + 1, MOST_POINTS)
+        finer = replace(prepared.problem, n_quad=points)
+        found = maximise(finer, optimum.phi)
+        if found is None or found.message:
+            break
+        prepared, optimum = replace(prepared, problem=finer), found
+        if points == MOST_POINTS:
+            break
+    return prepared, optimum
 
 
 def _as_poisson(prepared: Prepared, optimum: Optimum) -> tuple[Prepared, Optimum, bool]:
