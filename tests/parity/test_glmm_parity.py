@@ -168,7 +168,7 @@ def test_quadrature_by_definition(name: str, points: int) -> None:
 def _profiled() -> list[Any]:
     """Name every case; hundreds of refits of some are slow."""
     slow = pytest.mark.slow
-    long = (*cases.REAL, "cumulative", "negative-binomial")
+    long = (*cases.REAL, "cumulative", "negative-binomial", "negative-binomial-offset")
     return [pytest.param(n, marks=slow) if n in long else n for n in SCALAR]
 
 
