@@ -25,7 +25,8 @@ from outcomes.analyses.selection import (
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError
 from outcomes.models.proportions import two_proportions, wilson
-from outcomes.study.spec import Responders, Study, SustainedEndpoint, Visit
+from outcomes.study.endpoints import SustainedEndpoint
+from outcomes.study.spec import Responders, Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,8 @@ from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError, ModelError
 from outcomes.instruments.registry import instrument
 from outcomes.study.displays import sentence_case
-from outcomes.study.spec import (
-    ChangeEndpoint,
-    Estimand,
-    OfEndpoint,
-    Study,
-    Visit,
-)
+from outcomes.study.endpoints import ChangeEndpoint
+from outcomes.study.spec import Estimand, OfEndpoint, Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

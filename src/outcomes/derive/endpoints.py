@@ -17,7 +17,7 @@ from outcomes.derive.sustained import COUNTED, sustained_rows
 from outcomes.derive.visits import PLACE, add_windows
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument
-from outcomes.study.spec import (
+from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
     ResponseEndpoint,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from outcomes.datasets.store import Frame
-    from outcomes.study.spec import Study, SustainedEndpoint, Visit
+    from outcomes.study.endpoints import SustainedEndpoint
+    from outcomes.study.spec import Study, Visit
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]

@@ -8,17 +8,9 @@ from outcomes.datasets.adam import ADSL
 from outcomes.displays.lookup import Result
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.displays import endpoint_label, score_label
+from outcomes.study.endpoints import AllOfEndpoint, ChangeEndpoint, SustainedEndpoint
 from outcomes.study.model import COVARIANCE_WORDS
-from outcomes.study.spec import (
-    AllOfEndpoint,
-    AnyAnalysis,
-    Change,
-    ChangeEndpoint,
-    Diagnostics,
-    OfEndpoint,
-    Study,
-    SustainedEndpoint,
-)
+from outcomes.study.spec import AnyAnalysis, Change, Diagnostics, OfEndpoint, Study
 
 _LS_MEANS = {
     "equal": (

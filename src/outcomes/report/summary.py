@@ -13,18 +13,16 @@ from outcomes.study.displays import (
     score_name,
     sustained_words,
 )
-from outcomes.study.spec import (
+from outcomes.study.endpoints import (
     AllOfEndpoint,
-    AnyAnalysis,
     ChangeEndpoint,
     Endpoint,
-    Estimand,
     ResponseEndpoint,
     StatusEndpoint,
-    Study,
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.spec import AnyAnalysis, Estimand, Study
 
 _DESIGN = {
     "parallel": "parallel-group, randomised",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from outcomes.study.displays import endpoint_label, score_label, score_name
+from outcomes.study.endpoints import ChangeEndpoint
 from outcomes.study.spec import (
     AnyAnalysis,
-    ChangeEndpoint,
     Diagnostics,
     OfEndpoint,
     PredictsOutcome,

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study.spec import (
-    ChangeEndpoint,
-    ResponseEndpoint,
-    Study,
-    ThresholdEndpoint,
-)
+from outcomes.study.endpoints import ChangeEndpoint, ResponseEndpoint, ThresholdEndpoint
+from outcomes.study.spec import Study
 
 OfOneScore = ChangeEndpoint | ResponseEndpoint | ThresholdEndpoint
 """Endpoints made of one score, which has a baseline value."""

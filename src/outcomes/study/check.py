@@ -13,10 +13,11 @@ from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.check_analyses import analyses
 from outcomes.study.check_endpoints import endpoints, strategy_problem, sustained
 from outcomes.study.check_model import Found, adsl_columns
+from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
 from outcomes.study.explain import entry_of, unknown
 from outcomes.study.expression import parse
 from outcomes.study.needs import unmet_needs
-from outcomes.study.spec import ChangeEndpoint, Study, SustainedEndpoint
+from outcomes.study.spec import Study
 
 
 def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:

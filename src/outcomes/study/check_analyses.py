@@ -5,13 +5,13 @@ from __future__ import annotations
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study import check_mixed, check_model
 from outcomes.study.check_model import Found, adsl_columns
+from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
 from outcomes.study.explain import unknown
 from outcomes.study.model import LmmModel
 from outcomes.study.spec import (
     AnyAnalysis,
     BaselineCharacteristics,
     Change,
-    ChangeEndpoint,
     Clustering,
     Diagnostics,
     LongitudinalResponders,
@@ -19,7 +19,6 @@ from outcomes.study.spec import (
     PredictsOutcome,
     Responders,
     Study,
-    SustainedEndpoint,
 )
 
 

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.check_analyses import score_problem
 from outcomes.study.check_model import Found
-from outcomes.study.explain import unknown
-from outcomes.study.spec import (
+from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
-    Estimand,
-    IntercurrentEvent,
     ResponseEndpoint,
     StatusEndpoint,
-    Study,
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.explain import unknown
+from outcomes.study.spec import Estimand, IntercurrentEvent, Study
 
 
 def endpoints(spec: Study) -> Found:

@@ -15,6 +15,7 @@ from outcomes.study.check_model import (
     covariates,
     groups,
 )
+from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
 from outcomes.study.explain import unknown
 from outcomes.study.model import (
     ClusteringModel,
@@ -32,13 +33,7 @@ from outcomes.study.random import (
     groupings,
     is_grouping,
 )
-from outcomes.study.spec import (
-    ChangeEndpoint,
-    Clustering,
-    LongitudinalResponders,
-    Study,
-    SustainedEndpoint,
-)
+from outcomes.study.spec import Clustering, LongitudinalResponders, Study
 
 _FORMS = "a column of ADSL, A:B, A/B (B within A), or mm(A, B) for several members"
 _SITES = ("SITEID", "SITEGR1")

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from outcomes.instruments.registry import instrument
-from outcomes.study.spec import (
+from outcomes.study.endpoints import (
     AllOfEndpoint,
-    AnyAnalysis,
     ChangeEndpoint,
-    Diagnostics,
     ResponseEndpoint,
     StatusEndpoint,
-    Study,
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.spec import AnyAnalysis, Diagnostics, Study
 
 Kind = Literal["table", "figure"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from outcomes.errors import SpecError
+from outcomes.study.endpoints import AllOfEndpoint, SustainedEndpoint
 from outcomes.study.expression import parse
-from outcomes.study.spec import AllOfEndpoint, Study, SustainedEndpoint
+from outcomes.study.spec import Study
 
 _EVENTS = {
     "TRTFL": "ex",

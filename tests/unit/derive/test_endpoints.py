@@ -24,7 +24,7 @@ from trials import (
 from outcomes.datasets.sdtm import NOT_APPLICABLE
 from outcomes.derive.endpoints import decide, exact, label_of
 from outcomes.errors import SpecError
-from outcomes.study.spec import ResponseEndpoint, StatusEndpoint, ThresholdEndpoint
+from outcomes.study.endpoints import ResponseEndpoint, StatusEndpoint, ThresholdEndpoint
 
 NAN = float("nan")
 

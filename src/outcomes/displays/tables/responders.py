@@ -24,16 +24,15 @@ from outcomes.study.displays import (
     sustained_words,
     threshold_words,
 )
-from outcomes.study.spec import (
+from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
-    Responders,
     ResponseEndpoint,
     StatusEndpoint,
-    Study,
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.spec import Responders, Study
 
 _PerArm = Callable[[str], Cell]
 
