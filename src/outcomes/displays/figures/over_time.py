@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outcomes.displays.charts import Course, CoursesChart, Estimate, Tick
+from outcomes.displays.charts import Course, CoursesChart
 from outcomes.displays.context import Context
 from outcomes.displays.description import (
     Cell,
@@ -15,6 +15,7 @@ from outcomes.displays.description import (
 )
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, interval, number
+from outcomes.displays.timeline import axis_label, tick, with_limits
 from outcomes.displays.words import endpoint_of, lower_is_better, ls_means_words
 from outcomes.study.displays import score_label
 from outcomes.study.spec import OfEndpoint
@@ -52,42 +53,24 @@ def _count(context: Context, visit: str, arm: str) -> Cell:
 
 def _chart(context: Context, visits: list[str]) -> CoursesChart:
     spec = context.spec
-    days = {visit.id: visit.day for visit in spec.visits}
-    start = spec.baseline_visit
-    begun = "enrolment" if context.single_arm else "randomisation"
-    origin = "first dose" if spec.origin == "first-dose" else begun
     return CoursesChart(
-        ticks=tuple(Tick(_elapsed(days[v]), context.visit_label(v)) for v in visits),
-        start=Tick(_elapsed(start.day), start.label),
+        ticks=tuple(tick(context, visit) for visit in visits),
+        start=tick(context, spec.baseline_visit.id),
         courses=tuple(_course(context, visits, arm.id) for arm in spec.arms),
-        x_label=f"Visit, by days since {origin}",
+        x_label=axis_label(context),
         y_label=f"LS mean change from baseline in {_score(context)}"
         f" ({context.confidence} CI)",
         counts_label="n",
     )
 
 
-def _elapsed(day: int) -> float:
-    """Return days since the origin: study day 1 is the day of the origin itself."""
-    return float(day - 1 if day > 0 else day)
-
-
 def _course(context: Context, visits: list[str], arm: str) -> Course:
-    estimates = []
-    for place, visit in enumerate(visits):
-        value, low, high = (
-            found.value if found else None
-            for found in (
-                _lsmean(context, visit, arm, statistic)
-                for statistic in ("estimate", "conf_low", "conf_high")
-            )
-        )
-        if value is not None:
-            estimates.append(Estimate(place, value, low, high))
     return Course(
         name=context.arm_label(arm),
         look=context.looks[arm],
-        estimates=tuple(estimates),
+        estimates=with_limits(
+            visits, lambda visit, statistic: _lsmean(context, visit, arm, statistic)
+        ),
         counts=tuple(_count(context, visit, arm).text for visit in visits),
     )
 

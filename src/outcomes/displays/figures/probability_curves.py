@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outcomes.displays.charts import Course, CoursesChart, Estimate, Tick
+from outcomes.displays.charts import Course, CoursesChart, Estimate
 from outcomes.displays.context import Context
 from outcomes.displays.description import (
     Cell,
@@ -22,6 +22,7 @@ from outcomes.displays.tables.probabilities import (
     missing_words,
     model_words,
 )
+from outcomes.displays.timeline import axis_label, tick, with_limits
 from outcomes.displays.words import endpoint_of, outcome_label
 from outcomes.study.spec import OfEndpoint
 
@@ -53,19 +54,11 @@ def _get(
 
 
 def _chart(context: Context, visits: list[str]) -> CoursesChart:
-    spec = context.spec
-    days = {visit.id: visit.day for visit in spec.visits}
-    begun = "enrolment" if context.single_arm else "randomisation"
-    origin = "first dose" if spec.origin == "first-dose" else begun
-    ticks = tuple(
-        Tick(float(days[v] - 1 if days[v] > 0 else days[v]), context.visit_label(v))
-        for v in visits
-    )
     return CoursesChart(
-        ticks=ticks,
+        ticks=tuple(tick(context, visit) for visit in visits),
         start=None,
-        courses=tuple(_course(context, visits, arm.id) for arm in spec.arms),
-        x_label=f"Visit, by days since {origin}",
+        courses=tuple(_course(context, visits, arm.id) for arm in context.spec.arms),
+        x_label=axis_label(context),
         y_label=f"{_endpoint(context)}: probability, % ({context.confidence} CI)",
         counts_label="n",
         observed_label="In the model (open markers)",
@@ -74,24 +67,18 @@ def _chart(context: Context, visits: list[str]) -> CoursesChart:
 
 
 def _course(context: Context, visits: list[str], arm: str) -> Course:
-    estimates, observed = [], []
+    observed = []
     for place, visit in enumerate(visits):
-        value, low, high = (
-            found.value if found else None
-            for found in (
-                _get(context, "risk", visit, arm, statistic)
-                for statistic in ("estimate", "conf_low", "conf_high")
-            )
-        )
-        if value is not None:
-            estimates.append(Estimate(place, value, low, high))
         seen = _get(context, "observed", visit, arm, "percent")
         if seen is not None and seen.value is not None:
             observed.append(Estimate(place, seen.value, None, None))
     return Course(
         name=context.arm_label(arm),
         look=context.looks[arm],
-        estimates=tuple(estimates),
+        estimates=with_limits(
+            visits,
+            lambda visit, statistic: _get(context, "risk", visit, arm, statistic),
+        ),
         counts=tuple(_count(context, visit, arm).text for visit in visits),
         observed=tuple(observed),
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from outcomes.models.coefficients import Coefficients
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
 from outcomes.models.mixed.effects import Term
 from outcomes.models.mixed.moments import Moments
 from outcomes.models.mixed.newton import Optimum
+from outcomes.models.mixed.random_part import MixedEffects
 from outcomes.models.options import (
     BoolArray,
     FloatArray,
@@ -24,11 +24,11 @@ from outcomes.models.options import (
 from outcomes.models.tables import summary_row
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @dataclass(frozen=True, slots=True)
-class LmmFit(Coefficients):
+class LmmFit(MixedEffects):
     """A fitted linear mixed model.
 
     Arrays over coefficients leave aliased ones out: p is the rank of the model matrix.
@@ -121,19 +121,7 @@ class LmmFit(Coefficients):
     log_det: float
 
     def __repr__(self) -> str:
-        how = "converged" if self.convergence.converged else "DID NOT CONVERGE"
-        groups = ", ".join(f"{n} {name}" for name, n in self.n_groups.items())
-        edge = f"; at the boundary: {', '.join(self.boundary)}" if self.boundary else ""
-        return (
-            f"<LMM {self.formula}, random {self.random}: {self.n_records} records of"
-            f" {groups}; {self.method}, df {self.df_method}; log likelihood"
-            f" {self.loglik:.4f}; {how}{edge}>"
-        )
-
-    @property
-    def random_covariance(self) -> dict[str, pd.DataFrame]:
-        """Covariance of the effects of each grouping."""
-        return covariance_frames(self.terms_random, self.covariances)
+        return self.describe("LMM", self.method)
 
 
 @summary_row.register
@@ -156,19 +144,3 @@ def _(fit: LmmFit) -> dict[str, Any]:
         "df": fit.df_method,
         "vcov": "kenward-roger" if fit.df_method == "kenward-roger" else "model",
     }
-
-
-def covariance_frames(
-    terms: tuple[Term, ...], covariances: tuple[FloatArray, ...]
-) -> dict[str, pd.DataFrame]:
-    """Covariance of the effects of each grouping, independent blocks put together."""
-    import pandas as pd
-    from scipy.linalg import block_diag
-
-    found: dict[str, pd.DataFrame] = {}
-    for grouping in dict.fromkeys(term.grouping for term in terms):
-        own = [k for k, term in enumerate(terms) if term.grouping == grouping]
-        names = [name for k in own for name in terms[k].effects]
-        whole = block_diag(*(covariances[k] for k in own))
-        found[grouping] = pd.DataFrame(whole, index=names, columns=names)
-    return found

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from outcomes.models.coefficients import Coefficients
 from outcomes.models.convergence import Convergence
 from outcomes.models.design import Design
 from outcomes.models.estimable import Undetermined
@@ -15,7 +14,7 @@ from outcomes.models.mixed.effects import Term
 from outcomes.models.mixed.glmm.maximise import Optimum
 from outcomes.models.mixed.glmm.prepare import Prepared
 from outcomes.models.mixed.glmm.structure import lower
-from outcomes.models.mixed.results import covariance_frames
+from outcomes.models.mixed.random_part import MixedEffects
 from outcomes.models.options import (
     BoolArray,
     FloatArray,
@@ -46,7 +45,7 @@ class Modes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GlmmFit(Coefficients):
+class GlmmFit(MixedEffects):
     """A fitted generalised linear mixed model.
 
     Arrays over coefficients leave aliased ones out: p is the rank of the model matrix
@@ -159,20 +158,8 @@ class GlmmFit(Coefficients):
     optimum: Optimum
 
     def __repr__(self) -> str:
-        how = "converged" if self.convergence.converged else "DID NOT CONVERGE"
-        groups = ", ".join(f"{n} {name}" for name, n in self.n_groups.items())
-        edge = f"; at the boundary: {', '.join(self.boundary)}" if self.boundary else ""
         points = f"{self.n_quad} quadrature points" if self.n_quad > 1 else "Laplace"
-        return (
-            f"<GLMM {self.formula}, random {self.random}: {self.family}, {self.link},"
-            f" {points}; {self.n_records} records of {groups}; df {self.df_method}; log"
-            f" likelihood {self.loglik:.4f}; {how}{edge}>"
-        )
-
-    @property
-    def random_covariance(self) -> dict[str, pd.DataFrame]:
-        """Covariance of the effects of each grouping."""
-        return covariance_frames(self.terms_random, self.covariances)
+        return self.describe("GLMM", f"{self.family}, {self.link}, {points}")
 
     @property
     def parameters(self) -> tuple[str, ...]:
