@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from outcomes.analyses.registry import MODULES
+from outcomes.analyses.registry import MODULES, datasets_of
 from outcomes.displays.catalogue import (
     PlannedDisplay,
     display_problems,
@@ -23,9 +23,7 @@ from outcomes.errors import SpecError
 from outcomes.ingest.tables import tables_of
 from outcomes.provenance.digests import digest, file_digest
 from outcomes.provenance.sources import Sources
-from outcomes.study.load import StudyFile, load_study
-from outcomes.study.model import LmmModel
-from outcomes.study.spec import (
+from outcomes.study.analyses import (
     AnyAnalysis,
     BaselineCharacteristics,
     Change,
@@ -37,6 +35,8 @@ from outcomes.study.spec import (
     PredictsOutcome,
     Responders,
 )
+from outcomes.study.load import StudyFile, load_study
+from outcomes.study.model import LmmModel
 
 STAGES = ("ingest", "derive", "analyse", "display", "report", "manifest", "accept")
 
@@ -53,17 +53,19 @@ _DERIVE = (
     *_INGEST,
     "baseline",
     "endpoints",
+    "follow_up",
     "origin",
     "out_of_window",
     "populations",
     "sites",
     "unscheduled",
 )
-_ANALYSE = ("arms", "populations", "visits")
+_ANALYSE = ("arms", "follow_up", "populations", "visits")
 _DISPLAY = (
     "arms",
     "endpoints",
     "estimands",
+    "follow_up",
     "origin",
     "populations",
     "study",
@@ -212,7 +214,7 @@ class Plan:
             outputs=(*sdtm, "sdtm/issues.csv"),
             spec={**self._sections(*_INGEST), "scores": self._scores_used()},
         )
-        adam = ("adam/adsl.parquet", "adam/adqs.parquet")
+        adam = tuple(f"adam/{name}.parquet" for name in ("adsl", "adqs", "adtte"))
         yield self._job(
             "derive",
             inputs=(*sdtm, "sdtm/issues.csv"),
@@ -225,7 +227,9 @@ class Plan:
             yield self._job(
                 "analyse",
                 analysis.id,
-                inputs=adam,
+                inputs=tuple(
+                    f"adam/{name}.parquet" for name in datasets_of(analysis.question)
+                ),
                 outputs=(ards[-1],),
                 spec=self._analysis_slice(analysis),
                 modules=(MODULES[analysis.question],),

@@ -18,9 +18,7 @@ from outcomes.displays.catalogue import planned_displays
 from outcomes.displays.render import render_displays
 from outcomes.ingest.read import ingest_study
 from outcomes.plan import _ANALYSE, _DERIVE, _DISPLAY, _INGEST
-from outcomes.study.load import StudyFile, load_study
-from outcomes.study.model import LmmModel
-from outcomes.study.spec import (
+from outcomes.study.analyses import (
     BaselineCharacteristics,
     Change,
     Clustering,
@@ -28,11 +26,10 @@ from outcomes.study.spec import (
     Disposition,
     LongitudinalResponders,
     PredictsOutcome,
-    Sources,
-    Study,
-    StudyInfo,
-    SubjectSource,
 )
+from outcomes.study.load import StudyFile, load_study
+from outcomes.study.model import LmmModel
+from outcomes.study.spec import Sources, Study, StudyInfo, SubjectSource
 from shared import ROOT
 
 pytestmark = pytest.mark.xdist_group("slices")

@@ -16,7 +16,8 @@ from outcomes.analyses.selection import (
 from outcomes.ard.rows import ArdRows
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError, one_of
-from outcomes.study.spec import BaselineCharacteristics, Study
+from outcomes.study.analyses import BaselineCharacteristics
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,9 +26,10 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.errors import DataError
+from outcomes.study.analyses import Clustering, LongitudinalResponders
 from outcomes.study.base_score import base_score
 from outcomes.study.random import Grouping
-from outcomes.study.spec import Clustering, LongitudinalResponders, Study, Visit
+from outcomes.study.spec import Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

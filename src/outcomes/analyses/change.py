@@ -28,8 +28,9 @@ from outcomes.ard.rows import ArdRows
 from outcomes.errors import ModelError
 from outcomes.models.comparisons import contrasts, joint_test
 from outcomes.models.estimates import Estimates
+from outcomes.study.analyses import Change
 from outcomes.study.model import LmmModel
-from outcomes.study.spec import Change, Study
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

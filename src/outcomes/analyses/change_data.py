@@ -19,9 +19,10 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.errors import DataError, ModelError, one_of
+from outcomes.study.analyses import Change, OfEndpoint
 from outcomes.study.model import LmmModel, MmrmModel
 from outcomes.study.random import SUBJECT, WEEK, Grouping
-from outcomes.study.spec import Change, OfEndpoint, Study, Visit
+from outcomes.study.spec import Study, Visit
 
 if TYPE_CHECKING:
     import numpy as np

@@ -36,10 +36,11 @@ from outcomes.ard.rows import ArdRows
 from outcomes.errors import ModelError
 from outcomes.models.mixed.blups import random_effects
 from outcomes.models.mixed.variance import component_tests
+from outcomes.study.analyses import Clustering
 from outcomes.study.endpoints import ChangeEndpoint
 from outcomes.study.model import ClusteringModel, LmmModel
 from outcomes.study.random import SUBJECT, Grouping
-from outcomes.study.spec import Clustering, Study, Visit
+from outcomes.study.spec import Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,8 @@ from outcomes.analyses.selection import column_label, fail_visit, in_words
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError
 from outcomes.models.mmrm.results import MmrmFit
-from outcomes.study.spec import Change, Diagnostics, Study
+from outcomes.study.analyses import Change, Diagnostics
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

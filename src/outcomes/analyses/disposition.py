@@ -14,7 +14,8 @@ from outcomes.analyses.describe import share
 from outcomes.analyses.selection import arm_variable, in_words, members, target
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError, ModelError
-from outcomes.study.spec import Change, Disposition, Study
+from outcomes.study.analyses import Change, Disposition
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

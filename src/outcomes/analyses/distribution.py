@@ -16,7 +16,8 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.ard.rows import ArdRows, point_level
-from outcomes.study.spec import Distribution, Study
+from outcomes.study.analyses import Distribution
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,8 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.errors import DataError, ModelError, one_of
-from outcomes.study.spec import PredictsOutcome, Study
+from outcomes.study.analyses import PredictsOutcome
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,8 +27,9 @@ from outcomes.models.g_computation import standardise
 from outcomes.models.means import emmeans
 from outcomes.models.options import Measure
 from outcomes.models.profiles import profile_intervals
+from outcomes.study.analyses import LongitudinalResponders
 from outcomes.study.model import GlmmModel
-from outcomes.study.spec import LongitudinalResponders, Study, Visit
+from outcomes.study.spec import Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,8 @@ from outcomes.analyses.selection import (
     target,
 )
 from outcomes.ard.rows import ArdRows
-from outcomes.study.spec import Missingness, Study
+from outcomes.study.analyses import Missingness
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,8 @@ from outcomes.analyses.selection import fail_empty_arms, fail_visit, in_words
 from outcomes.ard.rows import ArdRows, point_level
 from outcomes.errors import ModelError
 from outcomes.instruments.registry import instrument
-from outcomes.study.spec import PredictsOutcome, Study
+from outcomes.study.analyses import PredictsOutcome
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,6 +14,15 @@ MODULES: Final[dict[str, str]] = {
     "diagnostics": "outcomes.analyses.diagnostics",
     "distribution": "outcomes.analyses.distribution",
     "responders": "outcomes.analyses.responders",
+    "time-to-event": "outcomes.analyses.time_to_event",
     "predicts-outcome": "outcomes.analyses.predicts_outcome",
 }
-"""Each has ``analyse(spec, analysis, adsl, adqs, ard) -> None``."""
+"""Each has ``analyse(spec, analysis, *datasets, ard) -> None``."""
+
+_USUAL: Final = ("adsl", "adqs")
+_READS: Final = {"time-to-event": ("adsl", "adqs", "adtte")}
+
+
+def datasets_of(question: str) -> tuple[str, ...]:
+    """Name the ADaM datasets that the module of a question reads, in its order."""
+    return _READS.get(question, _USUAL)

@@ -25,8 +25,9 @@ from outcomes.analyses.selection import (
 from outcomes.ard.rows import ArdRows
 from outcomes.errors import DataError
 from outcomes.models.proportions import two_proportions, wilson
+from outcomes.study.analyses import Responders
 from outcomes.study.endpoints import SustainedEndpoint
-from outcomes.study.spec import Responders, Study, Visit
+from outcomes.study.spec import Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

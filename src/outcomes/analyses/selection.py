@@ -12,9 +12,10 @@ from outcomes.ard.rows import ArdRows
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import DataError, ModelError
 from outcomes.instruments.registry import instrument
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.displays import sentence_case
 from outcomes.study.endpoints import ChangeEndpoint
-from outcomes.study.spec import Estimand, OfEndpoint, Study, Visit
+from outcomes.study.spec import Estimand, Study, Visit
 
 if TYPE_CHECKING:
     import pandas as pd

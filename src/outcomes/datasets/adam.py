@@ -36,6 +36,12 @@ ADSL = Schema(
         text("EOSSTT", "End of Study Status (COMPLETED, DISCONTINUED, ONGOING)"),
         text("DCSREAS", "Reason for Discontinuation from Study"),
         text("SCRFREAS", "Reason for Screen Failure"),
+        text("FUPFL", "Entered Follow-Up Flag"),
+        text("FUPDT", "Date of Entry into Follow-Up"),
+        text("FUPNREAS", "Reason for Not Entering Follow-Up"),
+        text("FUPEDT", "End of Follow-Up Date"),
+        text("FUPSTT", "End of Follow-Up Status (COMPLETED, DISCONTINUED, ONGOING)"),
+        text("FUPDREAS", "Reason for Discontinuation from Follow-Up"),
         integer("NMAJDEV", "Number of Major Protocol Deviations"),
         text("ENRLFL", "Enrolled (Consented) Flag"),
         text("SCRNFFL", "Screen Failure Flag"),
@@ -86,4 +92,28 @@ ADQS = Schema(
     key=("USUBJID", "PARAMCD", "ASEQ"),
 )
 
-TABLES = {schema.name: schema for schema in (ADSL, ADQS)}
+ADTTE = Schema(
+    "adtte",
+    "Time-to-Event Analysis Dataset",
+    (
+        text("STUDYID", "Study Identifier", required=True),
+        text("USUBJID", "Unique Subject Identifier", required=True),
+        text("PARAMCD", "Parameter Code", required=True),
+        text("PARAM", "Parameter", required=True),
+        text("STARTDT", "Time-to-Event Origin Date for Subject", required=True),
+        text("ADT", "Analysis Date", required=True),
+        number("AVAL", "Analysis Value: days since the origin, which is day 1"),
+        text("AVALU", "Analysis Value Unit", required=True),
+        integer("CNSR", "Censor (0 event, 1 censored, 2 competing event)"),
+        text("EVNTDESC", "Event or Censoring Description", required=True),
+        text("CNSDTDSC", "Censor Date Description"),
+        integer("LEFTDY", "Last Day Known Free of the Event"),
+        integer("RGHTDY", "First Day Known to Have Had the Event"),
+        integer("FUPDY", "Day of Entry into Follow-Up, or on Which It Was Due"),
+        text("SRCDOM", "Source Data"),
+        integer("SRCSEQ", "Source Sequence Number"),
+    ),
+    key=("USUBJID", "PARAMCD"),
+)
+
+TABLES = {schema.name: schema for schema in (ADSL, ADQS, ADTTE)}

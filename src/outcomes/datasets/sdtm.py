@@ -59,6 +59,7 @@ DS = _domain(
     "Disposition",
     integer("DSSEQ", "Sequence Number", required=True),
     text("DSCAT", "Category for Disposition Event"),
+    text("EPOCH", "Epoch (FOLLOW-UP, or empty for the main study)"),
     text("DSDECOD", "Standardised Disposition Term", required=True),
     text("DSTERM", "Reported Term for the Disposition Event"),
     text("DSSTDTC", "Date of Disposition Event"),

@@ -13,13 +13,14 @@ from difflib import get_close_matches
 
 from outcomes.displays.words import endpoint_of, outcome_label, subject_of
 from outcomes.errors import SpecError
+from outcomes.study.analyses import AnyAnalysis, OfEndpoint
 from outcomes.study.displays import (
     Kind,
     Template,
     score_name,
     templates_of,
 )
-from outcomes.study.spec import AnyAnalysis, Display, OfEndpoint, Study
+from outcomes.study.spec import Display, Study
 
 _NUMBER = re.compile(r"F?[0-9]+(\.[0-9]+)*[a-z]?")
 

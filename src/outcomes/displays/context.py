@@ -20,8 +20,9 @@ from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
 from outcomes.displays.words import population_of, reason, result_words, subject_of
+from outcomes.study.analyses import AnyAnalysis
 from outcomes.study.displays import population_words
-from outcomes.study.spec import AnyAnalysis, Arm, Study
+from outcomes.study.spec import Arm, Study
 
 _REASONS_SHOWN = 5
 _VERSION = re.compile(r"outcomes [0-9][0-9A-Za-z.+]*")

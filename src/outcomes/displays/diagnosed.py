@@ -10,8 +10,8 @@ from outcomes.displays.description import Cell, Column, Grid, Row, RowGroup, tex
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, number
 from outcomes.displays.words import endpoint_of, reason
+from outcomes.study.analyses import Diagnostics, OfEndpoint
 from outcomes.study.displays import score_label
-from outcomes.study.spec import Diagnostics, OfEndpoint
 
 UNKNOWN = "Missing"
 EVERYBODY = "All subjects"

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from outcomes.datasets.adam import ADSL
 from outcomes.displays.lookup import Result
 from outcomes.instruments.registry import instrument, instrument_ids
+from outcomes.study.analyses import AnyAnalysis, Change, Diagnostics, OfEndpoint
 from outcomes.study.displays import endpoint_label, score_label
 from outcomes.study.endpoints import AllOfEndpoint, ChangeEndpoint, SustainedEndpoint
 from outcomes.study.model import COVARIANCE_WORDS
-from outcomes.study.spec import AnyAnalysis, Change, Diagnostics, OfEndpoint, Study
+from outcomes.study.spec import Study
 
 _LS_MEANS = {
     "equal": (

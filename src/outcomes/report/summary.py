@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from outcomes.instruments.registry import instrument
 from outcomes.report.collect import Display
 from outcomes.report.titles import QUESTIONS, analysis_title
+from outcomes.study.analyses import AnyAnalysis
 from outcomes.study.displays import (
     endpoint_label,
     population_words,
@@ -22,7 +23,7 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
-from outcomes.study.spec import AnyAnalysis, Estimand, Study
+from outcomes.study.spec import Estimand, Study
 
 _DESIGN = {
     "parallel": "parallel-group, randomised",

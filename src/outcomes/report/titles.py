@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from outcomes.study.displays import endpoint_label, score_label, score_name
-from outcomes.study.endpoints import ChangeEndpoint
-from outcomes.study.spec import (
+from outcomes.study.analyses import (
     AnyAnalysis,
     Diagnostics,
     OfEndpoint,
     PredictsOutcome,
     Responders,
-    Study,
 )
+from outcomes.study.displays import endpoint_label, score_label, score_name
+from outcomes.study.endpoints import ChangeEndpoint
+from outcomes.study.spec import Study
 
 QUESTIONS: Final = {
     "disposition": "disposition",

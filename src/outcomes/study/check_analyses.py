@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study import check_mixed, check_model
-from outcomes.study.check_model import Found, adsl_columns
-from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
-from outcomes.study.explain import unknown
-from outcomes.study.model import LmmModel
-from outcomes.study.spec import (
+from outcomes.study.analyses import (
     AnyAnalysis,
     BaselineCharacteristics,
     Change,
@@ -18,8 +14,12 @@ from outcomes.study.spec import (
     OfEndpoint,
     PredictsOutcome,
     Responders,
-    Study,
 )
+from outcomes.study.check_model import Found, adsl_columns
+from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
+from outcomes.study.explain import unknown
+from outcomes.study.model import LmmModel
+from outcomes.study.spec import Study
 
 
 def score_problem(spec: Study, name: str, score: str, where: str) -> Found:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from outcomes.study.analyses import AnyAnalysis, OfEndpoint
 from outcomes.study.model import ClusteringModel, GlmmModel, LmmModel
 from outcomes.study.random import SUBJECT, Grouping
-from outcomes.study.spec import AnyAnalysis, OfEndpoint, Study
+from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from outcomes.study.analyses import Clustering, LongitudinalResponders
 from outcomes.study.base_score import OfOneScore
 from outcomes.study.check_model import (
     ARM_LIKE,
@@ -33,7 +34,7 @@ from outcomes.study.random import (
     groupings,
     is_grouping,
 )
-from outcomes.study.spec import Clustering, LongitudinalResponders, Study
+from outcomes.study.spec import Study
 
 _FORMS = "a column of ADSL, A:B, A/B (B within A), or mm(A, B) for several members"
 _SITES = ("SITEID", "SITEGR1")

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import ModelError
+from outcomes.study.analyses import Change, Diagnostics
 from outcomes.study.explain import unknown
 from outcomes.study.model import LmmModel, MmrmModel
 from outcomes.study.needs import lacking
-from outcomes.study.spec import Change, Diagnostics, Study
+from outcomes.study.spec import Study
 
 Found = Iterator[tuple[str, str]]
 """Pairs of key path and message."""

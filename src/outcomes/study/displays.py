@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from outcomes.instruments.registry import instrument
+from outcomes.study.analyses import AnyAnalysis, Diagnostics
 from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
@@ -19,7 +20,7 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
-from outcomes.study.spec import AnyAnalysis, Diagnostics, Study
+from outcomes.study.spec import Study
 
 Kind = Literal["table", "figure"]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from outcomes.study.base import Code, Key, Name, Once, Section, Text
+from outcomes.study.events import TimeToEventEndpoint
 
 Strategy = Literal["treatment-policy", "hypothetical", "composite"]
 """How an estimand meets an intercurrent event."""
@@ -107,6 +108,7 @@ Endpoint = Annotated[
     | ThresholdEndpoint
     | StatusEndpoint
     | AllOfEndpoint
-    | SustainedEndpoint,
+    | SustainedEndpoint
+    | TimeToEventEndpoint,
     Field(discriminator="kind"),
 ]

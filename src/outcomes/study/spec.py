@@ -6,10 +6,11 @@ What the file may say about its parts together is checked in `outcomes.study.che
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from outcomes.study.analyses import AnyAnalysis
 from outcomes.study.base import (
     Code,
     Day,
@@ -24,13 +25,6 @@ from outcomes.study.base import (
     Text,
 )
 from outcomes.study.endpoints import Endpoint, Strategy, SustainedEndpoint
-from outcomes.study.model import (
-    ChangeModel,
-    ClusteringModel,
-    GlmmModel,
-    MmrmModel,
-    ResponderModel,
-)
 
 
 class StudyInfo(Section):
@@ -54,11 +48,15 @@ class Arm(Section):
 
 
 class Visit(Section):
-    """One entry of ``visits``: ``day`` is the study day (there is no day 0)."""
+    """One entry of ``visits``: ``day`` is the study day (there is no day 0).
+
+    ``hour`` is that of an assessment on the day of a dose, counted from the dose.
+    """
 
     id: Code
     label: Text
     day: Day
+    hour: float | None = Field(None, gt=0, le=24, strict=False)
     window: tuple[Day, Day] | None = Field(None, strict=False)
     baseline: bool = False
 
@@ -155,6 +153,20 @@ class Baseline(Section):
     rule: Literal["last-before-first-dose", "visit"] = "last-before-first-dose"
 
 
+class FollowUp(Section):
+    """``follow_up``: a later part of the study that not everybody enters.
+
+    It begins with the visit ``start``. Who entered, when, and why the others did not
+    is in ``ds``, in records with EPOCH ``FOLLOW-UP``: the milestone ``entered`` of
+    those who did, an event ``not_entered`` with a reason of those who did not.
+    """
+
+    start: Code
+    label: Text = "Follow-up"
+    entered: Text = "ENTERED FOLLOW-UP"
+    not_entered: Text = "NOT ENTERED"
+
+
 class Sites(Section):
     """``sites``: sites with fewer randomised subjects are pooled into one group."""
 
@@ -191,137 +203,6 @@ class Estimand(Section):
     intercurrent_events: list[IntercurrentEvent] = Field(default_factory=list)
 
 
-class Analysis(Section):
-    """What every entry of ``analyses`` has."""
-
-    id: Id
-    title: Text | None = None
-    prespecified: bool = False
-    accept_error: bool = False
-    population: Code | None = None
-
-
-class OfEndpoint(Analysis):
-    """An analysis of one endpoint, named by an estimand or directly."""
-
-    estimand: Id | None = None
-    endpoint: Key | None = None
-    conf_level: float = Field(0.95, gt=0, lt=1)
-
-
-class Disposition(Analysis):
-    """CONSORT counts."""
-
-    question: Literal["disposition"]
-
-
-class BaselineCharacteristics(Analysis):
-    """Baseline characteristics by arm: ADSL columns and baseline scores."""
-
-    question: Literal["baseline"]
-    variables: Once[Name] = Field(default_factory=lambda: ["AGE", "SEX"])
-    scores: Once[Key] = Field(default_factory=list)
-
-
-class Missingness(OfEndpoint):
-    """Observed and missing by visit and arm."""
-
-    question: Literal["missingness"]
-
-
-class Change(OfEndpoint):
-    """Change from baseline by MMRM, or LMM; ``visit`` is the primary one."""
-
-    question: Literal["change"]
-    visit: Code
-    model: ChangeModel = Field(default_factory=MmrmModel)
-
-
-class Diagnostics(Analysis):
-    """Whether the model of a change analysis fits, and what it hangs on.
-
-    ``of`` is that analysis; ``leave_out`` names columns of ADSL, each value of which is
-    left out in turn.
-    """
-
-    question: Literal["diagnostics"]
-    of: Id
-    leave_out: Once[Name] = Field(default_factory=lambda: ["SITEID"])
-
-
-class Distribution(OfEndpoint):
-    """Cumulative distribution of change at a visit, observed cases."""
-
-    question: Literal["distribution"]
-    visit: Code
-
-
-class Responders(Analysis):
-    """Yes/no endpoints: proportions and risk differences by visit."""
-
-    question: Literal["responders"]
-    endpoints: Once[Key] = Field(min_length=1)
-    visits: Once[Code] = Field(default_factory=list)
-    estimands: dict[Key, Id] = Field(default_factory=dict)
-    missing: Literal["non-responder"] = "non-responder"
-    interval: Literal["newcombe", "miettinen-nurminen"] = "newcombe"
-    conf_level: float = Field(0.95, gt=0, lt=1)
-
-
-class LongitudinalResponders(OfEndpoint):
-    """A yes/no endpoint over visits by one model: probabilities, odds ratios.
-
-    ``baseline`` is the change endpoint whose baseline value is BASE, where the
-    endpoint is not itself made of a score.
-    """
-
-    question: Literal["longitudinal-responders"]
-    visits: Once[Code] = Field(default_factory=list)
-    baseline: Key | None = None
-    model: ResponderModel = Field(default_factory=GlmmModel)
-
-
-class Clustering(OfEndpoint):
-    """How much of an endpoint lies between sites and between therapists."""
-
-    question: Literal["clustering"]
-    visits: Once[Code] = Field(default_factory=list)
-    baseline: Key | None = None
-    model: ClusteringModel
-
-
-class Predictor(Section):
-    """The experience score of a dosing session."""
-
-    instrument: Text
-    score: Key
-    session: Literal["first", "last"] = "first"
-
-
-class PredictsOutcome(OfEndpoint):
-    """An experience score against change, within arm, adjusted for baseline."""
-
-    question: Literal["predicts-outcome"]
-    visit: Code
-    predictor: Predictor
-    covariates: Once[Name] = Field(default_factory=lambda: ["BASE"])
-
-
-AnyAnalysis = Annotated[
-    Disposition
-    | BaselineCharacteristics
-    | Missingness
-    | Change
-    | Diagnostics
-    | Distribution
-    | Responders
-    | LongitudinalResponders
-    | Clustering
-    | PredictsOutcome,
-    Field(discriminator="question"),
-]
-
-
 class Display(Section):
     """One entry of ``displays``: change what a display says, never its numbers."""
 
@@ -339,6 +220,7 @@ class Study(Section):
     arms: list[Arm] = Field(min_length=1)
     origin: Literal["first-dose", "randomisation"] = "first-dose"
     visits: list[Visit] = Field(min_length=1)
+    follow_up: FollowUp | None = None
     unscheduled: Literal["by-date", "exclude", "error"] = "by-date"
     unscheduled_visits: list[str] = Field(default_factory=lambda: ["UNSCHEDULED"])
     out_of_window: Literal["keep", "exclude"] = "keep"
@@ -363,6 +245,23 @@ class Study(Section):
     def baseline_visit(self) -> Visit:
         """The visit marked as baseline, else the first."""
         return next((v for v in self.visits if v.baseline), self.visits[0])
+
+    @property
+    def follow_up_visits(self) -> list[str]:
+        """The visits of the follow-up, none where the study has no follow-up."""
+        ids = [visit.id for visit in self.visits]
+        if self.follow_up is None or self.follow_up.start not in ids:
+            return []
+        return ids[ids.index(self.follow_up.start) :]
+
+    def without_follow_up(self) -> Study:
+        """Return the study as it is up to its follow-up: without the later visits."""
+        late = self.follow_up_visits
+        if not late:
+            return self
+        return self.model_copy(
+            update={"visits": [visit for visit in self.visits if visit.id not in late]}
+        )
 
     def visit(self, id: str) -> Visit:
         """Return the visit called ``id``."""

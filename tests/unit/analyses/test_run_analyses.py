@@ -16,8 +16,8 @@ from outcomes.ard.rows import ArdRows, read_ard
 from outcomes.datasets.adam import ADQS, ADSL
 from outcomes.datasets.store import empty, write_table
 from outcomes.errors import ConvergenceFailure, DataError, ModelError, UsageError
+from outcomes.study.analyses import AnyAnalysis
 from outcomes.study.load import StudyFile
-from outcomes.study.spec import AnyAnalysis
 
 FLOW = {"id": "flow", "question": "disposition", "population": "FAS"}
 MISSING = {"id": "gaps", "question": "missingness", "estimand": "policy"}

@@ -21,8 +21,8 @@ from outcomes.ard.rows import ArdRows
 from outcomes.derive import derive_adqs, derive_adsl
 from outcomes.ingest.read import read_sources
 from outcomes.study import StudyFile, load_study
+from outcomes.study.analyses import Responders
 from outcomes.study.endpoints import SustainedEndpoint
-from outcomes.study.spec import Responders
 from shared import ROOT
 
 VISITS = ("WEEK3", "WEEK6", "WEEK9", "WEEK12")

@@ -18,8 +18,8 @@ from outcomes.displays.numbers import COUNT, MEAN, interval, number
 from outcomes.displays.tables.components import latent
 from outcomes.displays.tables.model_rows import effect_label
 from outcomes.displays.words import endpoint_of, lower_is_better, outcome_label
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.endpoints import ChangeEndpoint
-from outcomes.study.spec import OfEndpoint
 
 _NOTHING = 1e-6
 """Size of predicted effects below which all of a grouping are rounding of zero."""

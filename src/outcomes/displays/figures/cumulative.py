@@ -23,8 +23,8 @@ from outcomes.displays.numbers import (
     with_brackets,
 )
 from outcomes.displays.words import endpoint_of, lower_is_better
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.displays import score_label
-from outcomes.study.spec import OfEndpoint
 
 
 def build(context: Context) -> Figure:

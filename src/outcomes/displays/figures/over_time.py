@@ -17,8 +17,8 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import COUNT, MEAN, interval, number
 from outcomes.displays.timeline import axis_label, tick, with_limits
 from outcomes.displays.words import endpoint_of, lower_is_better, ls_means_words
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.displays import score_label
-from outcomes.study.spec import OfEndpoint
 
 
 def build(context: Context) -> Figure:

@@ -24,7 +24,7 @@ from outcomes.displays.tables.probabilities import (
 )
 from outcomes.displays.timeline import axis_label, tick, with_limits
 from outcomes.displays.words import endpoint_of, outcome_label
-from outcomes.study.spec import OfEndpoint
+from outcomes.study.analyses import OfEndpoint
 
 
 def build(context: Context) -> Figure:

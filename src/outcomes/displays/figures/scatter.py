@@ -28,8 +28,8 @@ from outcomes.displays.words import (
     lower_is_better,
     predictor_unit,
 )
+from outcomes.study.analyses import PredictsOutcome
 from outcomes.study.displays import score_label, score_name
-from outcomes.study.spec import PredictsOutcome
 
 _SLOPE = 3
 

@@ -44,7 +44,7 @@ from outcomes.displays.words import (
     ls_means_words,
     term_words,
 )
-from outcomes.study.spec import Change
+from outcomes.study.analyses import Change
 
 _PerArm = Callable[[str], Cell]
 _Get = Callable[..., Result | None]

@@ -12,8 +12,8 @@ from outcomes.displays.context import (
 from outcomes.displays.description import Cell, Grid, Row, RowGroup, Table, text
 from outcomes.displays.numbers import COUNT, PERCENT, number, with_brackets
 from outcomes.displays.words import coded_words, endpoint_of
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.displays import score_label
-from outcomes.study.spec import OfEndpoint
 
 _STUB = "Subjects, n (%)"
 _PATTERNS = (

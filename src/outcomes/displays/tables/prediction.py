@@ -16,8 +16,8 @@ from outcomes.displays.numbers import (
     with_brackets,
 )
 from outcomes.displays.words import predictor_unit
+from outcomes.study.analyses import PredictsOutcome
 from outcomes.study.displays import score_name
-from outcomes.study.spec import PredictsOutcome
 
 _STUB = "Statistic"
 _ADJUSTED = "arm-adjusted"

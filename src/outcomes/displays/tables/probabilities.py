@@ -29,9 +29,9 @@ from outcomes.displays.tables.model_rows import (
 )
 from outcomes.displays.tables.responders import rule_of
 from outcomes.displays.words import endpoint_of
+from outcomes.study.analyses import OfEndpoint
 from outcomes.study.displays import endpoint_label
 from outcomes.study.model import GeeModel, LogisticModel
-from outcomes.study.spec import OfEndpoint
 
 _PerArm = Callable[[str], Cell]
 _Written = Callable[[Result | None], Cell]

@@ -16,6 +16,7 @@ from outcomes.displays.numbers import (
     with_brackets,
 )
 from outcomes.displays.numbers import ratio as as_ratio
+from outcomes.study.analyses import Responders
 from outcomes.study.displays import (
     endpoint_label,
     reduction_words,
@@ -32,7 +33,7 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
-from outcomes.study.spec import Responders, Study
+from outcomes.study.spec import Study
 
 _PerArm = Callable[[str], Cell]
 
