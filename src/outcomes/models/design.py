@@ -25,6 +25,9 @@ from outcomes.models.options import BoolArray, FloatArray, IntArray, Missing
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMED = 3
+"""How many rows or subjects a message names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -116,6 +119,7 @@ def build_design(
     data: pd.DataFrame,
     *,
     keys: Sequence[str],
+    subject: str | None = None,
     factors: Sequence[str] = (),
     levels: Levels | None = None,
     constrained: tuple[str, str, Any] | None = None,
@@ -130,7 +134,9 @@ def build_design(
     data : pandas.DataFrame
         One row per record.
     keys : sequence of str
-        Further columns a row must have, the subject first.
+        Further columns a row must have.
+    subject : str, optional
+        The one of them by which messages name rows, else by their place.
     factors : sequence of str
         Columns that are factors whatever their type.
     levels : mapping, optional
@@ -170,7 +176,7 @@ def build_design(
     keep, excluded = _complete_rows(data.loc[:, list(needed)], needed)
     frame = data.loc[keep, list(needed)].reset_index(drop=True)
     if missing == "error":
-        _check_complete(data, formula.outcome, needed, keys[0])
+        _check_complete(data, formula.outcome, needed, subject)
     messages: list[str] = []
     for name in needed:
         if name == formula.outcome or not is_factor(frame[name], name, factors, levels):
@@ -258,17 +264,20 @@ def _complete_rows(
 
 
 def _check_complete(
-    data: pd.DataFrame, outcome: str, needed: Sequence[str], subject: str
+    data: pd.DataFrame, outcome: str, needed: Sequence[str], subject: str | None
 ) -> None:
     """Refuse rows that have an outcome and miss something else, naming all of it."""
-    present = data.loc[data[outcome].notna(), list(needed)]
     found = []
     for name in needed:
-        absent = present[name].isna()
-        if absent.any():
-            whose = present.loc[absent, subject].dropna().unique()[:3]
-            first = f" (first of {subject} {', '.join(map(str, whose))})"
-            found.append(f"{name} in {int(absent.sum())}{first if len(whose) else ''}")
+        absent = np.flatnonzero(data[outcome].notna() & data[name].isna())
+        if len(absent):
+            places = ", ".join(str(i + 1) for i in absent[:_NAMED])
+            first = f" (first: row {places})"
+            if subject is not None:
+                whose = data[subject].iloc[absent].dropna().unique()[:_NAMED]
+                names = ", ".join(map(str, whose))
+                first = f" (first of {subject} {names})" if names else ""
+            found.append(f"{name} in {len(absent)}{first}")
     if found:
         raise ModelError(
             f"rows with an outcome miss {'; '.join(found)}. Complete them, or give"

@@ -247,7 +247,7 @@ def test_members_alone_with_a_covariate_missing(data: pd.DataFrame) -> None:
     holes = data.copy()
     holes.loc[[3, 4], "x"] = np.nan
     holes.loc[5, "y"] = np.nan
-    with pytest.raises(ModelError, match=r"x is missing in 2\. Complete them"):
+    with pytest.raises(ModelError, match=r"miss x in 2 \(first: row 4, 5\)"):
         _fit(holes, random)
     fit = _fit(holes, random, missing="exclude")
     assert fit.excluded == {"y is missing": 1, "x is missing": 2}

@@ -275,6 +275,7 @@ def _build(
         parse_formula(formula, map(str, data.columns)),
         data,
         keys=(subject, *own),
+        subject=subject,
         factors=own,
         levels=levels,
         missing=missing,

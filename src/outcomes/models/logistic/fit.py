@@ -35,8 +35,6 @@ from outcomes.models.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS_SHOWN = 3
-
 
 def fit_logistic(
     formula: str,
@@ -107,9 +105,7 @@ def fit_logistic(
     if list(data.columns).count(parsed.outcome) == 1:
         refuse_text(data[parsed.outcome], parsed.outcome)
     keys = () if trials is None else (trials,)
-    design = build_design(parsed, data, keys=keys, levels=levels, missing="exclude")
-    if missing == "error":
-        _check_complete(data, design, keys)
+    design = build_design(parsed, data, keys=keys, levels=levels, missing=missing)
     counts = None
     if trials is not None:
         counts = read_numbers(design.frame[trials], trials).to_numpy()
@@ -158,23 +154,6 @@ def _check_options(penalty: Any, link: Any, missing: Any) -> None:
         raise ModelError(
             f"penalty: 'firth' is there for the logit link only, and link is '{link}'."
             " Use link='logit', or no penalty."
-        )
-
-
-def _check_complete(data: pd.DataFrame, design: Design, keys: Sequence[str]) -> None:
-    """Refuse rows that have an outcome and miss something else, naming all of it."""
-    formula = design.formula
-    present = data[formula.outcome].notna().to_numpy()
-    found = []
-    for name in dict.fromkeys((*formula.variables, *keys)):
-        absent = np.flatnonzero(present & data[name].isna().to_numpy())
-        if len(absent):
-            rows = ", ".join(str(int(i) + 1) for i in absent[:ROWS_SHOWN])
-            found.append(f"{name} in {len(absent)} (first: row {rows})")
-    if found:
-        raise ModelError(
-            f"rows with an outcome miss {'; '.join(found)}. Complete them, or give"
-            " missing='exclude' to leave such rows out and have them counted."
         )
 
 

@@ -227,11 +227,10 @@ def read_model(
         parsed,
         used,
         keys=keys,
+        subject=keys[0] if keys else None,
         levels=levels,
-        missing=missing if keys else "exclude",
+        missing=missing,
     )
-    if missing == "error" and not keys:
-        _check_complete(design)
     terms = read_terms(requests, used, design, levels)
     design.excluded.update(lost)
     return design, terms
@@ -252,17 +251,6 @@ def _with_members(
             " counted."
         )
     return data.loc[~lost], {f"no member of {names}": int(lost.sum())}
-
-
-def _check_complete(design: Design) -> None:
-    """Refuse rows left out, where no key column says whose they are."""
-    absent = f"{design.formula.outcome} is missing"
-    left = [f"{why} in {n}" for why, n in design.excluded.items() if why != absent]
-    if left:
-        raise ModelError(
-            f"of the rows with an outcome, {'; '.join(left)}. Complete them, or give"
-            " missing='exclude' to leave such rows out and have them counted."
-        )
 
 
 def _check_identified(terms: Sequence[Term], design: Design) -> None:

@@ -152,6 +152,7 @@ def fit_mmrm(
         parse_formula(formula, map(str, data.columns)),
         data,
         keys=(subject, visit, *(name for name in (group, weights) if name), *places),
+        subject=subject,
         factors=(visit,),
         levels=levels,
         constrained=_constraint(constrained, visit),
