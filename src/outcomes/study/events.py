@@ -1,6 +1,6 @@
 """Endpoints that are times: what counts as the event, from when, and what ends it.
 
-What each key means, with the presets and their sources: ``docs/methods/survival.md``.
+What each key means, with the presets and their sources: ``docs/methods/times.md``.
 """
 
 from __future__ import annotations
