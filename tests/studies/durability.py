@@ -80,10 +80,10 @@ def _weighted_rows(data: pd.DataFrame) -> pd.DataFrame:
     """Rows before and after follow-up was due, weighted for entry after it."""
     eligible = data[(data["time"] >= DUE) & ~((data["time"] <= DUE) & data["event"])]
     weights = entry_weights(
-        eligible, entered="entered", formula="symptoms", by="arm"
+        eligible, entered="entered", formula="~ symptoms", by="arm"
     ).frame["weight"]
     given = data.assign(weight=weights.reindex(data.index).fillna(1.0))
-    rows = followed_rows(
+    return followed_rows(
         given,
         subject="subject",
         time="time",
@@ -92,7 +92,6 @@ def _weighted_rows(data: pd.DataFrame) -> pd.DataFrame:
         entered="entered",
         weight="weight",
     )
-    return rows.merge(data[["subject", "arm"]], on="subject")
 
 
 def _estimates(name: str, data: pd.DataFrame, columns: dict[str, str]) -> Numbers:
