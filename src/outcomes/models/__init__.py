@@ -32,72 +32,128 @@ if TYPE_CHECKING:
     from outcomes.models.mmrm.results import MmrmFit
     from outcomes.models.profiles import profile_intervals
     from outcomes.models.proportions import two_proportions, wilson
+    from outcomes.models.survival.competing_risks import (
+        CumulativeIncidence,
+        cumulative_incidence,
+    )
+    from outcomes.models.survival.cox import fit_cox
+    from outcomes.models.survival.cox_inference import hazard_ratios
+    from outcomes.models.survival.cox_results import CoxFit
+    from outcomes.models.survival.entry import EntryWeights, entry_weights
+    from outcomes.models.survival.followed import followed_rows
+    from outcomes.models.survival.gray import GrayTest, gray_test
+    from outcomes.models.survival.interval_censoring import Turnbull, turnbull
+    from outcomes.models.survival.kaplan_meier import KaplanMeier, kaplan_meier
+    from outcomes.models.survival.logrank import LogRank, logrank
+    from outcomes.models.survival.rmst import rmst
+    from outcomes.models.survival.schoenfeld import (
+        proportional_hazards,
+        schoenfeld_residuals,
+    )
     from outcomes.models.tables import glance, tidy
     from outcomes.models.term_tests import anova
 
 _HOMES: Final = {
+    "CoxFit": "survival.cox_results",
+    "CumulativeIncidence": "survival.competing_risks",
+    "EntryWeights": "survival.entry",
     "Estimates": "estimates",
     "GeeFit": "gee.results",
     "GlmmFit": "mixed.glmm.results",
+    "GrayTest": "survival.gray",
+    "KaplanMeier": "survival.kaplan_meier",
     "LmmFit": "mixed.results",
+    "LogRank": "survival.logrank",
     "LogisticFit": "logistic.results",
     "MmrmFit": "mmrm.results",
     "Standardised": "g_computation",
+    "Turnbull": "survival.interval_censoring",
     "anova": "term_tests",
     "component_tests": "mixed.variance",
     "conditional_mean": "mmrm.prediction",
     "contrasts": "comparisons",
+    "cumulative_incidence": "survival.competing_risks",
     "draw_parameters": "mmrm.draws",
     "emmeans": "means",
+    "entry_weights": "survival.entry",
+    "fit_cox": "survival.cox",
     "fit_gee": "gee.fit",
     "fit_glmm": "mixed.glmm.fit",
     "fit_lmm": "mixed.lmm",
     "fit_logistic": "logistic.fit",
     "fit_mmrm": "mmrm.fit",
+    "followed_rows": "survival.followed",
     "glance": "tables",
+    "gray_test": "survival.gray",
+    "hazard_ratios": "survival.cox_inference",
     "icc": "mixed.variance",
     "joint_test": "comparisons",
+    "kaplan_meier": "survival.kaplan_meier",
     "leave_one_out": "mmrm.influence",
+    "logrank": "survival.logrank",
     "predict": "mmrm.prediction",
     "profile_intervals": "profiles",
+    "proportional_hazards": "survival.schoenfeld",
     "random_effects": "mixed.blups",
     "residuals": "mmrm.residuals",
+    "rmst": "survival.rmst",
+    "schoenfeld_residuals": "survival.schoenfeld",
     "standardise": "g_computation",
     "tidy": "tables",
+    "turnbull": "survival.interval_censoring",
     "two_proportions": "proportions",
     "variance_components": "mixed.variance",
     "wilson": "proportions",
 }
 
 __all__ = [
+    "CoxFit",
+    "CumulativeIncidence",
+    "EntryWeights",
     "Estimates",
     "GeeFit",
     "GlmmFit",
+    "GrayTest",
+    "KaplanMeier",
     "LmmFit",
+    "LogRank",
     "LogisticFit",
     "MmrmFit",
     "Standardised",
+    "Turnbull",
     "anova",
     "component_tests",
     "conditional_mean",
     "contrasts",
+    "cumulative_incidence",
     "draw_parameters",
     "emmeans",
+    "entry_weights",
+    "fit_cox",
     "fit_gee",
     "fit_glmm",
     "fit_lmm",
     "fit_logistic",
     "fit_mmrm",
+    "followed_rows",
     "glance",
+    "gray_test",
+    "hazard_ratios",
     "icc",
     "joint_test",
+    "kaplan_meier",
     "leave_one_out",
+    "logrank",
     "predict",
     "profile_intervals",
+    "proportional_hazards",
     "random_effects",
     "residuals",
+    "rmst",
+    "schoenfeld_residuals",
     "standardise",
     "tidy",
+    "turnbull",
     "two_proportions",
     "variance_components",
     "wilson",

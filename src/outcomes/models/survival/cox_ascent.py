@@ -1,0 +1,156 @@
+"""From the records to the maximum of the partial likelihood, or to its limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from outcomes.models.logistic.cone import null_space
+from outcomes.models.options import FloatArray
+from outcomes.models.survival.cox_likelihood import (
+    Hazards,
+    cumulate,
+    information,
+    scores,
+)
+from outcomes.models.survival.cox_newton import Peak, climb
+from outcomes.models.survival.cox_risk_sets import (
+    RiskSets,
+    centre_pieces,
+    find_risk_sets,
+)
+from outcomes.models.survival.records import Records
+from outcomes.models.survival.runaway import Runaway, find_runaway, split_records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Where all coefficients are zero.
+
+    Attributes
+    ----------
+    risk : RiskSets
+        Risk sets of n records.
+    Q : FloatArray, shape (n, p)
+        Orthogonal columns of mean square one.
+    at : Hazards
+        Sums over risk sets.
+    score : FloatArray, shape (p,)
+        First derivatives.
+    information : FloatArray, shape (p, p)
+        Minus the second derivatives.
+    """
+
+    risk: RiskSets
+    Q: FloatArray
+    at: Hazards
+    score: FloatArray
+    information: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ascent:
+    """How the partial likelihood was maximised.
+
+    Attributes
+    ----------
+    start : Start
+        At zero.
+    back : FloatArray, shape (p, p)
+        Takes coefficients of orthogonal columns to those of the model.
+    risk : RiskSets
+        Risk sets of the likelihood that was maximised; where coefficients run off,
+        those of its limit.
+    Q : FloatArray, shape (n, p)
+        Its columns, orthogonal at the start.
+    columns, shift : FloatArray
+        Columns of the model, centred in the pieces of ``risk``, and what was taken off.
+    peak : Peak
+        At the maximum.
+    runaway : Runaway or None
+        Directions without a maximum.
+    within : FloatArray, shape (p, q)
+        Orthonormal directions that have one; all of them as a rule.
+    order : FloatArray, shape (all records,)
+        Value of each record along a direction of running off, zeros without.
+    """
+
+    start: Start
+    back: FloatArray
+    risk: RiskSets
+    Q: FloatArray
+    columns: FloatArray
+    shift: FloatArray
+    peak: Peak
+    runaway: Runaway | None
+    within: FloatArray
+    order: FloatArray
+
+
+def ascend(
+    records: Records,
+    risk: RiskSets,
+    X: FloatArray,
+    centred: tuple[FloatArray, FloatArray],
+    ties: str,
+) -> Ascent:
+    """Maximise the partial likelihood.
+
+    Where Newton's method comes to doubt that there is a maximum, linear programming
+    decides. If there is none, the limit of the likelihood far along the directions
+    without one is maximised along the others.
+
+    Parameters
+    ----------
+    records : Records
+        All rows used.
+    risk : RiskSets
+        Risk sets of n of them.
+    X : FloatArray, shape (all records, p)
+        Model matrix, no column repeating others.
+    centred : tuple
+        From `centre_pieces`.
+    ties : str
+        ``"efron"`` or ``"breslow"``.
+    """
+    columns, shift = centred
+    p = X.shape[1]
+    Q, R = np.linalg.qr(columns)
+    unit = float(np.sqrt(len(columns)))
+    Q, R = Q * unit, R / unit
+    back = np.asarray(np.linalg.inv(R))
+    origin = np.zeros(p)
+    null = cumulate(risk, Q, origin)
+    start = Start(
+        risk, Q, null, scores(risk, Q, null).sum(axis=0), information(risk, Q, null)
+    )
+    peak = climb(risk, Q, origin, reference=start.information)
+    found = Ascent(
+        start, back, risk, Q, columns, shift, peak, None, np.eye(p), np.zeros(len(X))
+    )
+    if not peak.flat:
+        return found
+    runaway = find_runaway(risk, columns)
+    if runaway is None:
+        return replace(found, peak=climb(risk, Q, peak.gamma))
+    values = np.full(len(X), np.nan)
+    inside = runaway.basis @ runaway.inside
+    # Values in different pieces are not compared, so their origin does not matter.
+    values[risk.rows] = columns @ inside
+    risk = find_risk_sets(split_records(records, values), ties)
+    columns, shift = centre_pieces(X, risk)
+    Q = columns @ back
+    within = null_space((R @ runaway.basis).T)
+    return Ascent(
+        start=start,
+        back=back,
+        risk=risk,
+        Q=Q,
+        columns=columns,
+        shift=shift,
+        peak=climb(risk, Q, origin, within=within),
+        runaway=runaway,
+        within=within,
+        order=X @ inside,
+    )
