@@ -11,6 +11,7 @@ import pytest
 from outcomes.errors import ModelError
 from outcomes.models.survival.cox import fit_cox
 from outcomes.models.survival.cox_results import CoxFit
+from outcomes.models.survival.schoenfeld import proportional_hazards
 from outcomes.models.tables import glance, tidy
 
 
@@ -200,7 +201,24 @@ def test_an_outlier_of_any_size_does_not_crash() -> None:
             found = fit("x + arm", wild)
             assert tidy(found)["term"].tolist() == ["x", "arm[T.b]"]
             if not found.convergence.converged:
-                assert found.convergence.messages
+                assert "outlying" in found.convergence.messages[0]
+
+
+@pytest.mark.parametrize("entry", [None, "start"])
+def test_hazards_too_far_apart_to_be_computed_together(entry: str | None) -> None:
+    """Who outlasts all others is as good as never at risk, however far out."""
+    d = trial().assign(event=1).sort_values("time")
+    d["start"] = np.where(np.arange(60) < 30, 0.0, d["time"].iloc[0])
+    rows = [d.assign(x=np.where(d.index == d.index[-1], v, d["x"])) for v in (1e3, 1e5)]
+    near, far = (fit("x + arm", r, entry=entry, cluster="site") for r in rows)
+    assert far.convergence.converged
+    eta = far.design.X @ far.beta
+    assert np.ptp(eta) > 1000.0
+    assert far.beta == pytest.approx(near.beta, rel=1e-8)
+    assert far.loglik == pytest.approx(near.loglik, rel=1e-12)
+    assert far.cov_inference == pytest.approx(near.cov_inference, rel=1e-6)
+    tests = [proportional_hazards(f, "rank")["chisq"][1] for f in (near, far)]
+    assert tests[0] == pytest.approx(tests[1], rel=1e-6)
 
 
 def test_a_thousand_small_strata() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -14,14 +15,27 @@ from outcomes.models.survival.cox_likelihood import (
     information,
     scores,
 )
-from outcomes.models.survival.cox_newton import Peak, climb
+from outcomes.models.survival.cox_newton import Peak, climb, least_share
 from outcomes.models.survival.cox_risk_sets import (
     RiskSets,
     centre_pieces,
+    cut_pieces,
     find_risk_sets,
 )
 from outcomes.models.survival.records import Records
-from outcomes.models.survival.runaway import Runaway, find_runaway, split_records
+from outcomes.models.survival.runaway import (
+    Runaway,
+    find_runaway,
+    largest_at_risk,
+    split_records,
+)
+
+# Largest difference of linear predictors that hazards are computed together with, when
+# pieces have to be cut, and how often they may be cut anew.
+APART: Final = 200.0
+MOST_CUTS: Final = 10
+# Information on a direction, as a share of that at zero, that is rounding.
+NOISE: Final = 1e-15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +147,7 @@ def ascend(
         return found
     runaway = find_runaway(risk, columns)
     if runaway is None:
-        return replace(found, peak=climb(risk, Q, peak.gamma))
+        return _finish(replace(found, peak=climb(risk, Q, peak.gamma)), X)
     values = np.full(len(X), np.nan)
     inside = runaway.basis @ runaway.inside
     # Values in different pieces are not compared, so their origin does not matter.
@@ -154,3 +168,28 @@ def ascend(
         within=within,
         order=X @ inside,
     )
+
+
+def _finish(found: Ascent, X: FloatArray) -> Ascent:
+    """Go on where hazards are too far apart to be computed together."""
+    for _ in range(MOST_CUTS):
+        if found.peak.settled:
+            break
+        eta = found.columns @ (found.back @ found.peak.gamma)
+        # Seen from one origin, so that pieces cut before can be told from others.
+        eta = eta + (found.shift @ (found.back @ found.peak.gamma))[found.risk.piece]
+        level = eta[largest_at_risk(found.risk, eta)]
+        risk = cut_pieces(found.risk, level, APART)
+        columns, shift = centre_pieces(X, risk)
+        Q = columns @ found.back
+        found = replace(
+            found,
+            risk=risk,
+            Q=Q,
+            columns=columns,
+            shift=shift,
+            peak=climb(risk, Q, found.peak.gamma),
+        )
+    peak = found.peak
+    left = least_share(peak.information, found.start.information)
+    return replace(found, peak=replace(peak, settled=peak.settled and left > NOISE))

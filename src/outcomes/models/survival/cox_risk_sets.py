@@ -6,7 +6,7 @@ cumulative sums, whatever the strata and delayed entries.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -208,3 +208,51 @@ def centre_pieces(X: FloatArray, risk: RiskSets) -> tuple[FloatArray, FloatArray
     size = np.bincount(risk.piece)[:, None]
     mean = np.add.reduceat(rows, risk.piece_starts, axis=0) / size
     return rows - mean[risk.piece], start + mean
+
+
+def cut_pieces(risk: RiskSets, level: FloatArray, most: float) -> RiskSets:
+    """Cut pieces where the largest linear predictor at risk has moved far.
+
+    Records that stay at risk across a cut become two, one on either side, so that
+    hazards are relative to the largest of a time in which they can be computed. The
+    likelihood is the same.
+
+    Parameters
+    ----------
+    risk : RiskSets
+        Risk sets.
+    level : FloatArray, shape (m,)
+        Largest linear predictor of each risk set.
+    most : float
+        Largest difference of levels within a piece.
+    """
+    opens = np.zeros(risk.n_times, dtype=bool)
+    last = risk.last[risk.piece_starts[1:] - 1]  # the last event time of a piece
+    opens[np.append(0, last + 1)] = True
+    low, high = np.inf, -np.inf
+    for k, value in enumerate(level):
+        low, high = min(low, value), max(high, value)
+        if opens[k] or high - low > most:
+            opens[k], low, high = True, value, value
+    piece = np.cumsum(opens) - 1
+    starts = np.flatnonzero(opens)
+    ends = np.append(starts[1:], risk.n_times) - 1
+    first_piece, last_piece = piece[risk.first], piece[risk.last]
+    parts = last_piece - first_piece + 1
+    owner = np.repeat(np.arange(len(risk.rows)), parts)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(parts) - parts, parts)
+    own = first_piece[owner] + place
+    first = np.maximum(risk.first[owner], starts[own])
+    last = np.minimum(risk.last[owner], ends[own])
+    dead = risk.dead[owner] & (own == last_piece[owner])
+    order = np.argsort(last, kind="stable")
+    return replace(
+        risk,
+        rows=risk.rows[owner[order]],
+        first=first[order],
+        last=last[order],
+        dead=dead[order],
+        weights=risk.weights[owner[order]],
+        piece=own[order],
+        piece_starts=np.flatnonzero(np.diff(own[order], prepend=-1)),
+    )

@@ -141,17 +141,28 @@ def _comparisons(risk: RiskSets) -> tuple[IntArray, IntArray]:
 
 def _lost(risk: RiskSets, eta: FloatArray) -> tuple[IntArray, IntArray]:
     """For each event time where a death is not the largest, it and the largest."""
-    best = _largest(risk, eta)
+    best = largest_at_risk(risk, eta)
     deaths = np.flatnonzero(risk.dead)
     against = best[risk.last[deaths]]
     wrong = eta[deaths] < eta[against] - ROUNDING * np.max(np.abs(eta))
     return deaths[wrong], against[wrong]
 
 
-def _largest(risk: RiskSets, eta: FloatArray) -> IntArray:
-    """Record with the largest value in the risk set of each event time.
+def largest_at_risk(risk: RiskSets, eta: FloatArray) -> IntArray:
+    """Find the record with the largest value in the risk set of each event time.
 
     Records are laid over event times in pieces of a power of two, largest first.
+
+    Parameters
+    ----------
+    risk : RiskSets
+        Risk sets of n records.
+    eta : FloatArray, shape (n,)
+        Values.
+
+    Returns
+    -------
+    IntArray, shape (m,)
     """
     m = risk.n_times
     span = risk.last - risk.first + 1
