@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 .venv/bin/python tests/studies/durability.py
 
 goes on where an earlier call stopped, writes the estimates of every trial and the truth
-to ``docs/studies/durability-trials.csv`` and ``...-truth.csv``, and from them the tables
-of ``docs/studies/durability.md``, where purpose and design are told, and its figure.
-``--tables`` only does the latter.
+to ``docs/studies/durability-trials.csv`` and ``...-truth.csv``, and from them the
+tables of ``docs/studies/durability.md``, where purpose and design are told, and its
+figure. ``--tables`` only does the latter.
 """
 
 from __future__ import annotations
