@@ -16,7 +16,7 @@ def presets() -> list[str]:
     Examples
     --------
     >>> presets()
-    ['mdma-ptsd', 'psilocybin-trd']
+    ['ketamine-trd', 'mdma-ptsd', 'psilocybin-trd']
     """
     from outcomes.simulate.preset import preset_names
 

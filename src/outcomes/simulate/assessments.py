@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from outcomes.simulate.course import Course, Later
 from outcomes.simulate.scores import (
     FloatArray,
     IntArray,
@@ -47,7 +48,12 @@ class _Extra:
 def outcome_table(trial: Trial) -> Table:
     """Return the raw file of the outcome scale: CAPS-5 wide, MADRS long."""
     interviews = sorted(
-        [*_screenings(trial), *_scheduled(trial), *_extras(trial)],
+        [
+            *_screenings(trial),
+            *_scheduled(trial),
+            *_followed_up(trial),
+            *_extras(trial),
+        ],
         key=lambda a: (a.subject_id, a.date),
     )
     if trial.preset.instrument == "MADRS":
@@ -164,14 +170,27 @@ def _item_scores(trial: Trial, part: str, rows: IntArray, total: IntArray) -> In
 
 def _scheduled(trial: Trial) -> Iterator[Administration]:
     """Yield the interviews of the schedule that took place or were due."""
-    course = trial.course
-    everybody = np.arange(trial.n)
     visits = ["BASELINE", *(v.id for v in trial.preset.assessments)]
+    yield from _interviews(trial, visits, trial.course)
+
+
+def _followed_up(trial: Trial) -> Iterator[Administration]:
+    """Yield the interviews of those who entered the follow-up."""
+    if trial.course.later is not None:
+        visits = [v.id for v in trial.preset.later]
+        yield from _interviews(trial, visits, trial.course.later)
+
+
+def _interviews(
+    trial: Trial, visits: list[str], course: Course | Later
+) -> Iterator[Administration]:
+    """Yield the interviews of one part of the study, item by item."""
+    everybody = np.arange(trial.n)
     for column, visit in enumerate(visits):
         items = _item_scores(
             trial, f"items {visit}", everybody, course.total[:, column]
         )
-        rate = trial.preset.dropout.item_skipped if column else 0.0
+        rate = trial.preset.dropout.item_skipped if visit != "BASELINE" else 0.0
         skipped = trial.streams.part(f"skipped {visit}").random(items.shape) < rate
         for row in map(int, np.flatnonzero(course.attended[:, column])):
             values: list[int | None] | None = None

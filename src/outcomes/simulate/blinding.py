@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from outcomes.simulate.course import by_arm
 from outcomes.simulate.preset import Guess
 from outcomes.simulate.scores import FloatArray, IntArray
+from outcomes.simulate.steps import by_arm
 from outcomes.simulate.trial import Row, Table, Trial
 
 LEVELS = (

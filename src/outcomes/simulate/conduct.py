@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from outcomes.simulate.course import NEVER
+from outcomes.simulate.entry import entry_rows
 from outcomes.simulate.schedule import study_day
+from outcomes.simulate.steps import NEVER
 from outcomes.simulate.subjects import pick_level
 from outcomes.simulate.trial import Row, Table, Trial
 
@@ -31,7 +32,7 @@ def dosing_table(trial: Trial) -> Table:
         "date",
         "time",
         "drug",
-        "dose_mg",
+        trial.preset.conduct.dose_column,
     )
     rows: list[Row] = []
     n = trial.n
@@ -134,7 +135,10 @@ def leaving_reasons(trial: Trial) -> list[str]:
 
 def disposition_table(trial: Trial, reasons: list[str]) -> Table:
     """Return the raw file of disposition: consent, randomisation, failure, end."""
+    later = entry_rows(trial, reasons)
+    more: Row = [""] if later else []
     header = ("subject_id", "date", "category", "event", "reason")
+    columns = (*header, "epoch") if later else header
     milestone, event = "PROTOCOL MILESTONE", "DISPOSITION EVENT"
     place = {s: k for k, s in enumerate(trial.cohort.subject_id)}
     rows: list[Row] = []
@@ -143,20 +147,29 @@ def disposition_table(trial: Trial, reasons: list[str]) -> Table:
     for row, subject in enumerate(recruits.subject_id):
         consent = start + timedelta(days=int(recruits.consented[row]))
         rows.append(
-            [subject, consent.isoformat(), milestone, "INFORMED CONSENT OBTAINED", ""]
+            [
+                subject,
+                consent.isoformat(),
+                milestone,
+                "INFORMED CONSENT OBTAINED",
+                "",
+                *more,
+            ]
         )
         if subject not in place:
             screened = int(recruits.people.screened[row] + wait[row])
             day = (start + timedelta(days=screened)).isoformat()
-            rows.append([subject, day, event, "SCREEN FAILURE", recruits.failure[row]])
+            why = recruits.failure[row]
+            rows.append([subject, day, event, "SCREEN FAILURE", why, *more])
             continue
         k = place[subject]
         randomised = trial.iso(k, trial.cohort.days["BASELINE"][k])
-        rows.append([subject, randomised, milestone, "RANDOMIZED", ""])
+        rows.append([subject, randomised, milestone, "RANDOMIZED", "", *more])
         end = trial.iso(k, int(trial.end[k]))
         reason = reasons[k]
-        rows.append([subject, end, event, reason or "COMPLETED", reason])
-    return Table(header, rows)
+        rows.append([subject, end, event, reason or "COMPLETED", reason, *more])
+        rows += later.get(k, [])
+    return Table(columns, rows)
 
 
 def deviation_table(trial: Trial, missed: list[tuple[int, int]]) -> Table:
@@ -192,9 +205,14 @@ def deviation_table(trial: Trial, missed: list[tuple[int, int]]) -> Table:
 def _out_of_window(trial: Trial) -> list[tuple[int, int, str, str]]:
     """Return the assessments that took place outside their window."""
     found = []
-    for column, visit in enumerate(trial.preset.assessments, start=1):
+    done, preset = trial.course.done[:, 1:], trial.preset
+    visits = list(preset.assessments)
+    if trial.course.later is not None:
+        done = np.concatenate([done, trial.course.later.done], axis=1)
+        visits += preset.later
+    for column, visit in enumerate(visits):
         low, high = visit.window
-        for row in np.flatnonzero(trial.course.done[:, column]):
+        for row in np.flatnonzero(done[:, column]):
             offset = int(trial.cohort.days[visit.id][row])
             day = study_day(offset)
             if not low <= day <= high:
@@ -233,7 +251,7 @@ def medication_table(trial: Trial) -> Table:
                 [subject, drug, "CONCOMITANT", safety.concomitant[drug], day, end]
             )
         rescued = int(trial.course.rescued[row])
-        if rescued != NEVER and trial.there(row, rescued):
+        if rescued != NEVER and rescued <= trial.seen_until[row]:
             drug = par.medications[pick[row]]
             day = trial.iso(row, rescued)
             rows.append([subject, drug, "RESCUE", par.indication, day, ""])

@@ -1,8 +1,6 @@
-"""The course of one trial: experience, score, rescue, relapse, dropout.
+"""The course of one trial: visit by visit, then the follow-up of those who enter it.
 
-Equations: ``docs/simulator.md``. Everything is on the latent change scale until
-`to_total`; dropout and rescue look only at observed totals, so dropout is missing at
-random by construction.
+How a person moves from one visit to the next: `outcomes.simulate.steps`.
 """
 
 from __future__ import annotations
@@ -10,25 +8,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from outcomes.simulate.people import Candidates, Raters
-from outcomes.simulate.preset import SHARES, Preset
+from outcomes.simulate.preset import Preset
 from outcomes.simulate.schedule import Schedule
-from outcomes.simulate.scores import FloatArray, IntArray, to_percent, to_total
+from outcomes.simulate.scores import FloatArray, IntArray
+from outcomes.simulate.steps import NEVER, BoolArray, Stepper, by_arm, expit
 from outcomes.simulate.streams import Streams
-
-BoolArray = NDArray[np.bool_]
-NEVER = 10**6
-"""Day of an event that does not happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What can happen: the trial has everything, the truth is asked without some."""
+    """What can happen: the trial has everything, the truth is asked without some.
+
+    Without ``selection`` everybody still in the study enters the follow-up. Without
+    ``follow_up`` it is not simulated.
+    """
 
     dropout: bool = True
     rescue: bool = True
+    selection: bool = True
+    follow_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The follow-up of ``n`` subjects; arrays by visit have shape (n, later visits)."""
+
+    entered: BoolArray
+    entered_on: IntArray
+    """Day of entry, or NEVER."""
+    left: IntArray
+    """Day of leaving the follow-up, or NEVER."""
+    total: IntArray
+    rater: IntArray
+    attended: BoolArray
+    done: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,76 +60,25 @@ class Course:
     done: BoolArray
     """Attended and the instrument was done."""
     left: IntArray
-    """Day of leaving the study, or NEVER."""
+    """Day of leaving the main study, or NEVER."""
     rescued: IntArray
-    """Day rescue medication starts, or NEVER."""
+    """Day rescue medication starts, or NEVER; seen only while in study or follow-up."""
     relapsed: IntArray
     """Day the loss of effect starts, or NEVER."""
+    later: Later | None
+    """The follow-up, where the preset has one."""
 
 
-def expit(x: FloatArray) -> FloatArray:
-    """Return the inverse logit."""
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Assessments in order; arrays have shape (n, visits)."""
 
-
-def by_arm(preset: Preset, mapping: dict[str, float], arm: IntArray) -> FloatArray:
-    """Return each subject's value of a mapping by arm."""
-    return np.array(preset.by_arm(mapping), dtype=np.float64)[arm]
-
-
-def draw_experience(
-    preset: Preset, people: Candidates, arm: IntArray, streams: Streams
-) -> tuple[FloatArray, FloatArray]:
-    """Draw the experience of each session.
-
-    Returns
-    -------
-    percent : FloatArray, shape (n, sessions)
-        Percent of the maximum.
-    deviation : FloatArray, shape (n, sessions)
-        Latent experience minus the mean of its arm and session.
-    """
-    par = preset.experience
-    n, sessions = len(arm), len(preset.dosing)
-    rng = streams.part("experience")
-    person = (
-        par.openness * people.openness
-        + par.expectancy * people.expectancy
-        + par.person_sd * rng.standard_normal(n)
-    )
-    session = par.session_sd * rng.standard_normal((n, sessions))
-    scale = by_arm(preset, par.scale, arm)
-    deviation = scale[:, None] * (person[:, None] + session)
-    mean = np.array([par.mean[a] for a in preset.arm_ids])[arm]
-    return to_percent(mean + deviation, par.floor_scale), deviation
-
-
-def person_effect(
-    preset: Preset,
-    people: Candidates,
-    arm: IntArray,
-    team: FloatArray,
-    streams: Streams,
-) -> FloatArray:
-    """Return how much more (positive) each person changes than the mean of the arm.
-
-    Heterogeneity (standardised gamma, long tail towards improvement), site and
-    therapists, the openness that also drives experience, and expectancy.
-    """
-    par, rng = preset.course, streams.part("heterogeneity")
-    n = len(arm)
-    if par.skewness > 0:
-        shape = 4.0 / par.skewness**2
-        standard = (shape - rng.gamma(shape, 1.0, n)) / np.sqrt(shape)
-    else:
-        standard = rng.standard_normal(n)
-    road = preset.experience
-    return np.asarray(
-        by_arm(preset, par.heterogeneity_sd, arm) * standard
-        + team
-        + by_arm(preset, road.openness_outcome, arm) * people.openness
-        + road.expectancy_outcome * people.expectancy
-    )
+    total: IntArray
+    rater: IntArray
+    attended: BoolArray
+    done: BoolArray
+    last: IntArray
+    """Last score seen, shape (n,)."""
 
 
 def run_course(
@@ -123,6 +87,7 @@ def run_course(
     arm: IntArray,
     *,
     team: FloatArray,
+    site: IntArray,
     days: Schedule,
     dosed_on: IntArray,
     raters: Raters,
@@ -137,176 +102,111 @@ def run_course(
         Index of the arm whose treatment is taken.
     team : FloatArray, shape (n,)
         Effect of site and therapists on the change.
+    site : IntArray, shape (n,)
+        Index of the site.
     days : Schedule
         Days after the first dose of each visit.
     dosed_on : IntArray, shape (n,)
         Calendar day of the first dose.
     """
-    stepper = _Stepper(preset, people, arm, team, days, dosed_on, raters, streams)
-    return stepper.run(conditions)
+    stepper = Stepper(preset, people, arm, team, days, dosed_on, raters, streams)
+    visits = ["BASELINE", *(v.id for v in preset.assessments)]
+    nothing = np.zeros(len(arm), dtype=np.int64)
+    main = _walk(stepper, None, visits, nothing, conditions)
+    left, later = stepper.left, None
+    if preset.follow_up is not None and conditions.follow_up:
+        later = _follow(stepper, main, site, visits[-1], conditions)
+    return Course(
+        stepper.percent,
+        main.total,
+        main.rater,
+        main.attended,
+        main.done,
+        left,
+        stepper.rescued,
+        stepper.relapsed,
+        later,
+    )
 
 
-class _Stepper:
-    """The state of a running course."""
+def _walk(
+    stepper: Stepper,
+    start: str | None,
+    visits: list[str],
+    last: IntArray,
+    conditions: Conditions,
+) -> _Walk:
+    """Walk through visits, from the visit ``start`` on if there was one."""
+    preset, n = stepper.preset, stepper.n
+    leaving = preset.dropout
+    totals, raters, attended, done = [], [], [], []
+    before = start
+    for visit in visits:
+        if before:
+            stepper.fluctuate(before, visit)
+            if conditions.rescue:
+                stepper.maybe_rescue(before, visit, last)
+            if conditions.dropout:
+                later = preset.follow_up if start else None
+                stepper.maybe_leave(
+                    before, visit, last, later.loss if later else leaving
+                )
+        here = stepper.left >= stepper.days[visit]
+        rate = leaving.not_done if before else 0.0
+        luck = stepper.streams.part(f"not done {visit}").random(n)
+        observed = here & ((luck >= rate) | (not conditions.dropout))
+        total, rater = stepper.observe(visit, baseline=before is None)
+        last = np.where(observed, total, last)
+        totals.append(total)
+        raters.append(rater)
+        attended.append(np.asarray(here))
+        done.append(np.asarray(observed))
+        before = visit
+    return _Walk(
+        np.stack(totals, axis=1),
+        np.stack(raters, axis=1),
+        np.stack(attended, axis=1),
+        np.stack(done, axis=1),
+        last,
+    )
 
-    def __init__(
-        self,
-        preset: Preset,
-        people: Candidates,
-        arm: IntArray,
-        team: FloatArray,
-        days: Schedule,
-        dosed_on: IntArray,
-        raters: Raters,
-        streams: Streams,
-    ) -> None:
-        self.preset, self.people, self.arm, self.days = preset, people, arm, days
-        self.dosed_on, self.raters, self.streams = dosed_on, raters, streams
-        self.n = len(arm)
-        self.percent, self.deviation = draw_experience(preset, people, arm, streams)
-        self.person = person_effect(preset, people, arm, team, streams)
-        self.relapsed = self._draw_relapse()
-        self.rescued = np.full(self.n, NEVER, dtype=np.int64)
-        self.left = np.full(self.n, NEVER, dtype=np.int64)
-        start = streams.part("fluctuation baseline").standard_normal(self.n)
-        self.fluctuation = preset.course.autoregressive_sd * start
 
-    def run(self, conditions: Conditions) -> Course:
-        """Walk through the visits."""
-        visits = ["BASELINE", *(v.id for v in self.preset.assessments)]
-        totals: list[IntArray] = []
-        raters: list[IntArray] = []
-        attended: list[BoolArray] = []
-        done: list[BoolArray] = []
-        last = np.zeros(self.n, dtype=np.int64)
-        for number, visit in enumerate(visits):
-            before = visits[number - 1] if number else None
-            if before:
-                self._fluctuate(before, visit)
-                if conditions.rescue:
-                    self._maybe_rescue(before, visit, last)
-                if conditions.dropout:
-                    self._maybe_leave(before, visit, last)
-            here = self.left >= self.days[visit]
-            rate = self.preset.dropout.not_done if before else 0.0
-            luck = self.streams.part(f"not done {visit}").random(self.n)
-            observed = here & ((luck >= rate) | (not conditions.dropout))
-            total, rater = self._observe(visit, baseline=before is None)
-            last = np.where(observed, total, last)
-            totals.append(total)
-            raters.append(rater)
-            attended.append(np.asarray(here))
-            done.append(np.asarray(observed))
-        return Course(
-            self.percent,
-            np.stack(totals, axis=1),
-            np.stack(raters, axis=1),
-            np.stack(attended, axis=1),
-            np.stack(done, axis=1),
-            self.left,
-            self.rescued,
-            self.relapsed,
-        )
+def _follow(
+    stepper: Stepper, main: _Walk, site: IntArray, end: str, conditions: Conditions
+) -> Later:
+    """Let subjects enter the follow-up, and walk through it.
 
-    def _draw_relapse(self) -> IntArray:
-        """Draw the day from which the effect fades: exponential after a visit."""
-        par = self.preset.relapse
-        if par is None:
-            return np.full(self.n, NEVER, dtype=np.int64)
-        wait = self.streams.part("relapse").standard_exponential(self.n)
-        hazard = by_arm(self.preset, par.weekly_hazard, self.arm)
-        with np.errstate(divide="ignore"):
-            days = np.minimum(7.0 * wait / hazard, NEVER / 2)
-        start: IntArray = self.days[par.after] + 1
-        return np.asarray(start + np.floor(days).astype(np.int64))
+    Who does not enter is out of sight from the last visit ``end`` on.
+    """
+    preset = stepper.preset
+    assert preset.follow_up is not None
+    day = stepper.days[end]
+    entered = np.asarray(stepper.left == NEVER)
+    if conditions.selection:
+        entered &= _enters(stepper, main, site)
+    low, high = preset.follow_up.entry.delay
+    wait = stepper.streams.part("entry delay").integers(low, high + 1, stepper.n)
+    on = np.where(entered, day + wait, NEVER)
+    stepper.relapse_again(day, main.last)
+    stepper.left = np.where(entered, NEVER, np.minimum(stepper.left, day))
+    visits = [v.id for v in preset.later]
+    walk = _walk(stepper, end, visits, main.last, conditions)
+    left = np.where(entered & (stepper.left != NEVER), stepper.left, NEVER)
+    left = np.where(left != NEVER, np.maximum(left, on + 1), NEVER)
+    return Later(entered, on, left, walk.total, walk.rater, walk.attended, walk.done)
 
-    def _fluctuate(self, before: str, visit: str) -> None:
-        """Move the autoregressive part on by the days between two visits."""
-        par = self.preset.course
-        weeks = (self.days[visit] - self.days[before]) / 7.0
-        keep = par.autoregressive_rho_per_week**weeks
-        z = self.streams.part(f"fluctuation {visit}").standard_normal(self.n)
-        fresh = par.autoregressive_sd * np.sqrt(1.0 - keep**2) * z
-        self.fluctuation = keep * self.fluctuation + fresh
 
-    def _logit(
-        self, visit: str, before: str, last: IntArray, slope: float
-    ) -> FloatArray:
-        """Return what the interval's length and the last score add to a logit."""
-        weeks = (self.days[visit] - self.days[before]) / 7.0
-        return np.asarray(np.log(weeks) + slope * last / 10.0)
-
-    def _within(self, before: str, visit: str, u: FloatArray) -> IntArray:
-        """Return a day after one visit, and after the first dose, before the next.
-
-        Everybody randomised is dosed, as in the trials the presets are shaped like.
-        """
-        start = np.maximum(self.days[before], 0)
-        room = np.maximum(self.days[visit] - start - 1, 0)
-        step = np.minimum(1 + np.floor(u * room).astype(np.int64), room)
-        return np.asarray(start + step)
-
-    def _maybe_rescue(self, before: str, visit: str, last: IntArray) -> None:
-        """Start rescue medication in the interval, more often at higher scores."""
-        par, rng = self.preset.rescue, self.streams.part(f"rescue {visit}")
-        u = rng.random((2, self.n))
-        order = [v.id for v in self.preset.assessments]
-        if before not in order or order.index(before) < order.index(par.start):
-            return
-        logit = par.intercept + self._logit(
-            visit, before, last - par.centre, par.per_ten_points
-        )
-        starts = (u[0] < expit(logit)) & (self.rescued == NEVER) & (self.left == NEVER)
-        day = self._within(before, visit, u[1])
-        self.rescued = np.where(starts, day, self.rescued)
-
-    def _maybe_leave(self, before: str, visit: str, last: IntArray) -> None:
-        """Let subjects leave before the visit, by arm and last observed score."""
-        par, rng = self.preset.dropout, self.streams.part(f"dropout {visit}")
-        u = rng.random((2, self.n))
-        logit = by_arm(self.preset, par.intercept, self.arm) + self._logit(
-            visit, before, last - par.centre, par.per_ten_points
-        )
-        leaves = (u[0] < expit(logit)) & (self.left == NEVER)
-        day = self._within(before, visit, u[1])
-        self.left = np.where(leaves, np.minimum(day, self.days[visit] - 1), self.left)
-
-    def _change(self, visit: str) -> FloatArray:
-        """Return the latent change at a visit."""
-        par, road = self.preset.course, self.preset.experience
-        day = self.days[visit]
-        held = np.stack([self.days[v.id] < day for v in self.preset.dosing], axis=1)
-        felt = (self.deviation * held).sum(axis=1) / np.maximum(held.sum(axis=1), 1)
-        causal = SHARES[road.effect] * road.slope_full
-        centred = self.people.severity - self.preset.severity.mean
-        more = (
-            self.person + causal * felt + self.preset.severity.severity_slope * centred
-        )
-        change = by_arm(self.preset, par.latent[visit], self.arm)
-        change = change + par.growth[visit] * more
-        if self.preset.relapse is not None:
-            fading = self.preset.relapse
-            since = np.maximum(day - self.relapsed, 0)
-            lost = fading.loss * -np.expm1(-since / fading.time_constant_days)
-            change = np.where(change < 0, change * (1.0 - lost), change)
-        since = np.maximum(day - self.rescued, 0)
-        rescue = self.preset.rescue
-        helped: FloatArray = rescue.effect * -np.expm1(-since / rescue.ramp_days)
-        return np.asarray(change + helped)
-
-    def _observe(self, visit: str, *, baseline: bool) -> tuple[IntArray, IntArray]:
-        """Return the score a rater gives at a visit, and which rater."""
-        par = self.preset.severity
-        rng = self.streams.part(f"rating {visit}")
-        rater = rng.integers(0, len(self.raters.severity), self.n)
-        noise = par.measurement_sd * rng.standard_normal(self.n)
-        change = np.zeros(self.n) if baseline else self._change(visit)
-        latent = (
-            self.people.severity
-            + change
-            + self.fluctuation
-            + self.raters.effect(rater, self.dosed_on + self.days[visit])
-            + noise
-        )
-        n_items, highest = self.preset.maximum
-        return to_total(latent, par.floor_scale, n_items * highest), rater
+def _enters(stepper: Stepper, main: _Walk, site: IntArray) -> BoolArray:
+    """Say who of those still there enters: by arm, last score seen, and site."""
+    preset, arm = stepper.preset, stepper.arm
+    assert preset.follow_up is not None
+    par = preset.follow_up.entry
+    logit = (
+        by_arm(preset, par.intercept, arm)
+        + by_arm(preset, par.per_ten_points, arm) * (main.last - par.centre) / 10.0
+        + by_arm(preset, par.response, arm) * (2 * main.last <= main.total[:, 0])
+        + par.hidden * stepper.frailty
+    )
+    closed = np.array([s.id in par.closed_sites for s in preset.sites])[site]
+    u = stepper.streams.part("entry").random(stepper.n)
+    return np.asarray((u < expit(logit)) & ~closed)

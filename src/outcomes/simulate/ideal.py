@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from outcomes.simulate.course import BoolArray, Conditions, Course, run_course
+from outcomes.simulate.course import Conditions, Course, run_course
 from outcomes.simulate.people import Candidates, draw_candidates, draw_raters
 from outcomes.simulate.preset import Preset
 from outcomes.simulate.schedule import draw_schedule
@@ -22,6 +22,7 @@ from outcomes.simulate.scores import (
     meets_symptoms,
     spread,
 )
+from outcomes.simulate.steps import BoolArray
 from outcomes.simulate.streams import Streams
 
 SUBJECTS = 20_000
@@ -58,6 +59,8 @@ def everybody(
     days = draw_schedule(preset, streams, n)
     par = preset.course
     sd = np.hypot(par.site_sd, par.therapist_sd / np.sqrt(2.0))
+    shares = np.array([s.n for s in preset.sites], dtype=np.float64)
+    site = streams.part("site").choice(len(shares), n, p=shares / shares.sum())
     team = sd * streams.part("team").standard_normal(n)
     return {
         arm: run_course(
@@ -65,6 +68,7 @@ def everybody(
             people,
             np.full(n, number, dtype=np.int64),
             team=team,
+            site=site,
             days=days,
             dosed_on=people.screened + 28,
             raters=raters,

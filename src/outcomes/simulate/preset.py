@@ -38,6 +38,8 @@ class Arm(Section):
     drug: str
     doses: list[float]
     supplements: list[float] = Field(default_factory=list)
+    ratio: int = Field(1, ge=1)
+    """Share in a block of the randomisation."""
 
 
 class Site(Section):
@@ -52,12 +54,15 @@ class Visit(Section):
     """A scheduled contact; ``jitter`` is days early and late around ``day``.
 
     An ``anchor`` makes ``day`` a number of days after another visit, else it is a
-    study day (1 is the first dose, there is no day 0).
+    study day (1 is the first dose, there is no day 0). An ``hour`` puts an assessment
+    on the day of the dose, after it. ``follow-up`` visits come after all others and are
+    for those who enter the follow-up.
     """
 
     id: str
-    kind: Literal["screening", "baseline", "dosing", "assessment"]
+    kind: Literal["screening", "baseline", "dosing", "assessment", "follow-up"]
     day: int
+    hour: float | None = None
     jitter: tuple[int, int]
     window: tuple[int, int]
     anchor: str | None = None
@@ -124,15 +129,59 @@ class Rescue(Section):
     indication: str
 
 
-class Dropout(Section):
-    """Dropout: logit per interval, on the last observed score (MAR)."""
+class Leaving(Section):
+    """Leaving early: logit per interval, on the last observed score (MAR)."""
 
     intercept: ByArm
     per_ten_points: float
     centre: int
     reasons: dict[str, ByArm]
+
+
+class Dropout(Leaving):
+    """Dropout, and single interviews and items that are missing at random."""
+
     not_done: float
     item_skipped: float
+
+
+class Entry(Section):
+    """Entry into the follow-up: logit on the last score seen before it, by arm.
+
+    ``response`` adds to the logit of who responds at that score. ``hidden`` adds per
+    standard deviation of the frailty, which nobody observes: with 0, entry depends on
+    observed history only.
+    """
+
+    intercept: ByArm
+    per_ten_points: ByArm
+    centre: int
+    response: ByArm
+    hidden: float = 0.0
+    delay: tuple[int, int]
+    closed_sites: list[str]
+    reasons: dict[str, float]
+
+
+class LaterRelapse(Section):
+    """Loss of effect in the follow-up of who has not lost it: hazard per week.
+
+    It is multiplied by ``exp`` of ``per_ten_points`` times the last score seen before
+    the follow-up (less ``centre``, in tens) and of ``frailty`` times a standard normal.
+    """
+
+    weekly_hazard: ByArm
+    per_ten_points: float
+    centre: int
+    frailty: float
+
+
+class FollowUp(Section):
+    """The observational follow-up: who enters, loss of effect, who is lost."""
+
+    entry: Entry
+    relapse: LaterRelapse
+    loss: Leaving
 
 
 class Experience(Section):
@@ -234,6 +283,7 @@ class Conduct(Section):
     start: date
     enrolment_days: int
     dosing_minutes: float
+    dose_column: str = "dose_mg"
     unscheduled: float
     duplicates: int
     wrong_arm: tuple[str, str] | None
@@ -262,6 +312,7 @@ class Preset(Section):
     relapse: Relapse | None
     rescue: Rescue
     dropout: Dropout
+    follow_up: FollowUp | None = None
     guesses: list[Guess]
     contacts: list[Contact]
     safety: Safety
@@ -278,8 +329,13 @@ class Preset(Section):
 
     @property
     def assessments(self) -> list[Visit]:
-        """Post-baseline assessments of the outcome, in order."""
+        """Post-baseline assessments of the main study, in order."""
         return [v for v in self.visits if v.kind == "assessment"]
+
+    @property
+    def later(self) -> list[Visit]:
+        """Assessments of the follow-up, in order."""
+        return [v for v in self.visits if v.kind == "follow-up"]
 
     @property
     def maximum(self) -> tuple[int, int]:
@@ -304,6 +360,21 @@ class Preset(Section):
         for name in ("target", "latent", "growth"):
             if set(getattr(self.course, name)) != visits:
                 raise ValueError(f"course.{name} must name {sorted(visits)}")
+        return self
+
+    @model_validator(mode="after")
+    def _follow_up_agrees(self) -> Preset:
+        if (self.follow_up is None) != (not self.later):
+            raise ValueError("follow_up and visits of kind follow-up go together")
+        if self.follow_up is not None:
+            if self.relapse is None:
+                raise ValueError("a follow_up needs relapse")
+            known = {site.id for site in self.sites}
+            unknown = set(self.follow_up.entry.closed_sites) - known
+            if unknown:
+                raise ValueError(f"follow_up.entry.closed_sites: {sorted(unknown)}")
+        if any(v.hour is not None and v.kind != "assessment" for v in self.visits):
+            raise ValueError("only an assessment has an hour")
         return self
 
 

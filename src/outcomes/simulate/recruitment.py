@@ -145,21 +145,23 @@ def _walk(
 
 
 def allocate(preset: Preset, streams: Streams, site: IntArray, size: int) -> IntArray:
-    """Randomise in permuted blocks within site.
+    """Randomise in permuted blocks within site, arms by their ``ratio``.
 
     Sequences are drawn again until the arms have the numbers of the preset, which
     conditions the randomisation on the published arm sizes. With ``size`` above 1
     the first draw is taken.
     """
     rng = streams.part("randomisation")
-    n_arms = len(preset.arms)
+    n_arms, ratios = len(preset.arms), [arm.ratio for arm in preset.arms]
     wanted = np.array([arm.n for arm in preset.arms])
     for _ in range(ATTEMPTS):
         arm = np.empty(len(site), dtype=np.int64)
         for number in range(len(preset.sites)):
             rows = np.flatnonzero(site == number)
             blocks = -(-len(rows) // preset.block)
-            block = np.repeat(np.arange(n_arms), preset.block // n_arms)
+            block = np.repeat(
+                np.arange(n_arms), np.array(ratios) * (preset.block // sum(ratios))
+            )
             sequence = rng.permuted(np.tile(block, (blocks, 1)), axis=1).ravel()
             arm[rows] = sequence[: len(rows)]
         if size > 1 or np.array_equal(np.bincount(arm, minlength=n_arms), wanted):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from outcomes.simulate.course import by_arm
-from outcomes.simulate.preset import Event
+from outcomes.simulate.preset import Event, Preset
+from outcomes.simulate.schedule import Schedule
+from outcomes.simulate.scores import IntArray
+from outcomes.simulate.steps import NEVER, by_arm
+from outcomes.simulate.streams import Streams
 from outcomes.simulate.trial import Row, Table, Trial
 
 HOURS = (0, 1, 2, 4, 6)
@@ -125,6 +128,29 @@ def _valence(event: Event, acute: bool, u: float) -> str:
     if u < positive:
         return "POSITIVE"
     return "NEUTRAL" if u < positive + (1.0 - positive) * 0.4 else "NEGATIVE"
+
+
+def serious_days(
+    preset: Preset, streams: Streams, arm: IntArray, days: Schedule
+) -> dict[str, IntArray]:
+    """Return the day a serious event of each term starts, NEVER where there is none.
+
+    Sites report here as they do on average.
+    """
+    found: dict[str, IntArray] = {}
+    for session in preset.dosing:
+        dosed = days[session.id]
+        for event in preset.safety.events:
+            if event.serious == 0:
+                continue
+            u = streams.part(f"event {session.id} {event.term}").random((len(arm), 9))
+            chance = by_arm(preset, event.probability, arm)
+            happens = (u[:, 0] < chance) & (u[:, 5] < event.serious)
+            later = 1 + np.floor(u[:, 2] * LATEST).astype(np.int64)
+            begins = dosed + np.where(u[:, 1] < event.acute, 0, later)
+            before = found.get(event.term, np.full(len(arm), NEVER, dtype=np.int64))
+            found[event.term] = np.where(happens, np.minimum(before, begins), before)
+    return found
 
 
 def _withdrawals(trial: Trial, reasons: list[str]) -> list[Row]:

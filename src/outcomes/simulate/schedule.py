@@ -22,9 +22,9 @@ def draw_schedule(preset: Preset, streams: Streams, n: int) -> Schedule:
     for visit in preset.visits:
         rng = streams.part(f"schedule {visit.id}")
         day = _draw(visit, days, rng, n)
-        if visit.kind in ("dosing", "assessment"):
+        if visit.kind in ("dosing", "assessment", "follow-up"):
             if after is not None:
-                day = np.maximum(day, after + 1)
+                day = np.maximum(day, after + (visit.hour is None))
             after = day
         days[visit.id] = day
     return days
@@ -36,7 +36,7 @@ def _draw(visit: Visit, days: Schedule, rng: np.random.Generator, n: int) -> Int
     early, late = visit.jitter
     jitter = rng.integers(early, late + 1, n)
     delay = np.where(rng.random(n) < LATE, rng.integers(6, 13, n), 0)
-    if visit.kind != "assessment" or late - early < 3:
+    if visit.kind not in ("assessment", "follow-up") or late - early < 3:
         delay = np.zeros(n, dtype=np.int64)
     return np.asarray(base + visit.offset + jitter + delay, dtype=np.int64)
 

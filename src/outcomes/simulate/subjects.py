@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from outcomes.simulate.course import expit
 from outcomes.simulate.scores import IntArray
+from outcomes.simulate.steps import expit
 from outcomes.simulate.trial import Row, Table, Trial
 
 PRIOR_USE_OPENNESS = 0.7

@@ -43,15 +43,24 @@ class Trial:
 
     @property
     def last_visit(self) -> str:
-        """Id of the last assessment."""
+        """Id of the last assessment of the main study."""
         return self.preset.assessments[-1].id
 
     @property
     def end(self) -> IntArray:
-        """Last day of each subject in the study, days after the first dose."""
+        """Last day of each subject in the main study, days after the first dose."""
         return np.asarray(
             np.minimum(self.course.left, self.cohort.days[self.last_visit])
         )
+
+    @property
+    def seen_until(self) -> IntArray:
+        """Last day anything is recorded of each subject, follow-up included."""
+        later = self.course.later
+        if later is None:
+            return self.end
+        last = np.minimum(later.left, self.cohort.days[self.preset.later[-1].id])
+        return np.where(later.entered, last, self.end)
 
     def iso(self, row: int, offset: int) -> str:
         """Return the ISO date ``offset`` days after the first dose of a subject."""
@@ -63,7 +72,7 @@ class Trial:
         return f"{site}-T{int(self.cohort.therapists[row, place]) + 1}"
 
     def there(self, row: int, offset: int) -> bool:
-        """Say whether a subject is still in the study on a day."""
+        """Say whether a subject is still in the main study on a day."""
         return bool(offset <= self.end[row])
 
 
@@ -89,6 +98,7 @@ def build_trial(preset: Preset, seed: int, size: int = 1) -> Trial:
         cohort.people,
         cohort.actual,
         team=cohort.team,
+        site=cohort.site,
         days=cohort.days,
         dosed_on=cohort.dosed_on,
         raters=raters,

@@ -6,20 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from outcomes.simulate.course import Conditions
+from outcomes.simulate.course import Conditions, Course
+from outcomes.simulate.durability import durability_truth
 from outcomes.simulate.ideal import SUBJECTS, describe, everybody, sample
+from outcomes.simulate.people import Candidates
 from outcomes.simulate.preset import SHARES, Preset
 from outcomes.simulate.streams import GENERATOR, Streams
 from outcomes.simulate.trial import Trial
 
 NAME = "outcomes.simulate"
-VERSION = 1
+VERSION = 2
 """Raised whenever the same preset and seed give other bytes."""
+EVERYBODY_STAYS = Conditions(dropout=False, selection=False)
+WITHOUT_RESCUE = Conditions(dropout=False, rescue=False, follow_up=False)
 
 
 def truth_of(trial: Trial) -> dict[str, Any]:
     """Return the truth of a trial, ready for JSON; keys: ``docs/simulator.md``."""
     preset = trial.preset
+    streams = Streams(trial.streams.seed).branch("ideal")
+    people = sample(preset, streams, SUBJECTS)
+    followed = everybody(preset, streams, people, EVERYBODY_STAYS)
     return {
         "synthetic": True,
         "study": preset.id,
@@ -37,7 +44,7 @@ def truth_of(trial: Trial) -> dict[str, Any]:
         "effects": {
             "targeted_change": preset.course.target,
             "latent_change": preset.course.latent,
-            "realised": realised(preset, trial.streams.seed),
+            "realised": realised(preset, streams, people, followed),
         },
         "residual_covariance": _covariance(preset),
         "severity": preset.severity.model_dump(mode="json"),
@@ -49,6 +56,10 @@ def truth_of(trial: Trial) -> dict[str, Any]:
             "correlation_with_openness": preset.experience.openness_expectancy,
         },
         "relapse": preset.relapse.model_dump(mode="json") if preset.relapse else None,
+        "follow_up": (
+            preset.follow_up.model_dump(mode="json") if preset.follow_up else None
+        ),
+        "time_to_event": durability_truth(preset, streams, people, followed),
         "rescue": preset.rescue.model_dump(mode="json"),
         "dropout": preset.dropout.model_dump(mode="json"),
         "guesses": [guess.model_dump(mode="json") for guess in preset.guesses],
@@ -62,21 +73,22 @@ def truth_of(trial: Trial) -> dict[str, Any]:
     }
 
 
-def realised(preset: Preset, seed: int) -> dict[str, Any]:
+def realised(
+    preset: Preset, streams: Streams, people: Candidates, followed: dict[str, Course]
+) -> dict[str, Any]:
     """Return what a perfect trial of this population would find.
 
     Everybody is followed up; the same people go through every arm. Once as the trial
     treats them (treatment policy: rescue as it happens), once without rescue
     (hypothetical).
     """
-    streams = Streams(seed).branch("ideal")
-    people = sample(preset, streams, SUBJECTS)
-    found: dict[str, Any] = {"n_per_arm": SUBJECTS}
-    policies = {"treatment_policy": True, "without_rescue": False}
+    found: dict[str, Any] = {"n_per_arm": len(people.severity)}
+    policies = {
+        "treatment_policy": followed,
+        "without_rescue": everybody(preset, streams, people, WITHOUT_RESCUE),
+    }
     control = preset.arms[-1].id
-    for policy, rescue in policies.items():
-        conditions = Conditions(dropout=False, rescue=rescue)
-        courses = everybody(preset, streams, people, conditions)
+    for policy, courses in policies.items():
         arms = {
             arm: describe(preset, streams, people, course)
             for arm, course in courses.items()
@@ -104,7 +116,13 @@ def _covariance(preset: Preset) -> dict[str, Any]:
     """
     visits, due = [v.id for v in preset.assessments], _due(preset)
     days = np.array([due[v] for v in visits])
-    held = np.array([sum(due[d.id] < day for d in preset.dosing) for day in days])
+    late = [v.hour is not None for v in preset.assessments]
+    held = np.array(
+        [
+            sum(due[d.id] < day + after for d in preset.dosing)
+            for day, after in zip(days, late, strict=True)
+        ]
+    )
     par, road, measure = preset.course, preset.experience, preset.severity
     growth = np.array([par.growth[v] for v in visits])
     gap = np.abs(np.subtract.outer(days, days)) / 7.0
@@ -173,6 +191,21 @@ def _this_trial(trial: Trial) -> dict[str, Any]:
     names = trial.preset.arm_ids
     wrong = np.flatnonzero(cohort.planned != cohort.actual)
     stayed = course.attended[:, -1]
+    later = course.later
+    entered = (
+        {}
+        if later is None
+        else {
+            "entered_follow_up": {
+                arm: int((later.entered & (cohort.planned == k)).sum())
+                for k, arm in enumerate(names)
+            },
+            "completed_follow_up": {
+                arm: int((later.attended[:, -1] & (cohort.planned == k)).sum())
+                for k, arm in enumerate(names)
+            },
+        }
+    )
     return {
         "consented": len(trial.recruits.failure),
         "screen_failures": sum(bool(f) for f in trial.recruits.failure),
@@ -183,6 +216,7 @@ def _this_trial(trial: Trial) -> dict[str, Any]:
             arm: int((~stayed & (cohort.planned == k)).sum())
             for k, arm in enumerate(names)
         },
+        **entered,
         "raters": {
             f"R{k + 1:02d}": {
                 "severity": round(float(trial.raters.severity[k]), 4),

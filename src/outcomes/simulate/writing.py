@@ -32,7 +32,7 @@ def raw_tables(trial: Trial) -> dict[str, Table]:
     expectancy = draw_expectancy(trial)
     therapy, missed = therapy_table(trial)
     reasons = leaving_reasons(trial)
-    return {
+    tables = {
         "subjects": subject_table(trial, expectancy),
         "dosing": dosing_table(trial),
         "disposition": disposition_table(trial, reasons),
@@ -46,6 +46,8 @@ def raw_tables(trial: Trial) -> dict[str, Table]:
         OUTCOME_FILE[trial.preset.instrument]: outcome_table(trial),
         "meq30": experience_table(trial),
     }
+    # Without psychotherapy nobody records contacts.
+    return {k: v for k, v in tables.items() if k != "therapy" or trial.preset.contacts}
 
 
 def write_trial(preset: Preset, seed: int, out: Path) -> None:

@@ -275,6 +275,8 @@ def test_truth_names_everything_that_generated_the_data() -> None:
             "experience",
             "expectancy",
             "relapse",
+            "follow_up",
+            "time_to_event",
             "rescue",
             "dropout",
             "guesses",

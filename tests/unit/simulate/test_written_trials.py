@@ -17,12 +17,15 @@ from outcomes.simulate.preset import load_preset
 from outcomes.study import load_study
 
 DATA = Path(__file__).resolve().parents[3] / "data"
-MDMA, PSILOCYBIN = "mdma-ptsd", "psilocybin-trd"
+KETAMINE, MDMA, PSILOCYBIN = "ketamine-trd", "mdma-ptsd", "psilocybin-trd"
 ARMS = {
+    KETAMINE: {"KET": 49, "MID": 24},
     MDMA: {"MDMA": 53, "PBO": 51},
     PSILOCYBIN: {"PSI25": 79, "PSI10": 75, "PSI1": 79},
 }
-OUTCOME = {MDMA: "caps5", PSILOCYBIN: "madrs"}
+OUTCOME = {KETAMINE: "madrs", MDMA: "caps5", PSILOCYBIN: "madrs"}
+THERAPY = [MDMA, PSILOCYBIN]
+LATER = "FOLLOW-UP"
 
 Rows = list[dict[str, str]]
 
@@ -64,12 +67,21 @@ def ends(study: str) -> dict[str, tuple[date, str]]:
     return {
         r["subject_id"]: (date.fromisoformat(r["date"]), r["event"])
         for r in raw(study, "disposition")
-        if r["category"] == "DISPOSITION EVENT"
+        if r["category"] == "DISPOSITION EVENT" and r.get("epoch", "") == ""
     }
 
 
-def test_presets_are_the_two_trials() -> None:
-    assert presets() == [MDMA, PSILOCYBIN]
+def last_seen(study: str) -> dict[str, date]:
+    end = {s: day for s, (day, _) in ends(study).items()}
+    for r in raw(study, "disposition"):
+        if r.get("epoch") == LATER:
+            day = date.fromisoformat(r["date"])
+            end[r["subject_id"]] = max(end[r["subject_id"]], day)
+    return end
+
+
+def test_presets_are_the_three_trials() -> None:
+    assert presets() == [KETAMINE, MDMA, PSILOCYBIN]
 
 
 @pytest.mark.parametrize("study", ARMS)
@@ -141,17 +153,19 @@ def test_every_randomised_subject_ends_once_and_is_dosed(study: str) -> None:
     final = [
         r["subject_id"]
         for r in raw(study, "disposition")
-        if r["category"] == "DISPOSITION EVENT" and r["subject_id"] in subjects
+        if r["category"] == "DISPOSITION EVENT"
+        and r["subject_id"] in subjects
+        and r.get("epoch", "") == ""
     ]
     assert sorted(final) == sorted(subjects)
     assert set(first_dose(study)) == set(subjects)
 
 
 def test_sites_number_as_published_and_some_are_small() -> None:
-    for study, number in ((MDMA, 13), (PSILOCYBIN, 22)):
+    for study, number, least in ((KETAMINE, 3, 16), (MDMA, 13, 1), (PSILOCYBIN, 22, 1)):
         sites = Counter(r["site"] for r in randomised(study).values())
         assert len(sites) == number
-        assert min(sites.values()) < 4
+        assert min(sites.values()) == least
 
 
 def test_one_participant_of_one_trial_got_another_arm() -> None:
@@ -193,13 +207,13 @@ def test_dates_of_a_participant_are_in_order(study: str) -> None:
 
 @pytest.mark.parametrize("study", ARMS)
 def test_nothing_is_observed_after_a_participant_has_left(study: str) -> None:
-    end = {s: day for s, (day, _) in ends(study).items()}
+    end = last_seen(study)
     columns = {
         OUTCOME[study]: "date",
         "meq30": "date",
         "guesses": "date",
         "dosing": "date",
-        "therapy": "date",
+        **({"therapy": "date"} if study in THERAPY else {}),
         "vitals": "date",
         "deviations": "date",
         "adverse_events": "start_date",
@@ -213,19 +227,21 @@ def test_nothing_is_observed_after_a_participant_has_left(study: str) -> None:
 
 @pytest.mark.parametrize("study", ARMS)
 def test_scheduled_visits_follow_each_other_without_a_return(study: str) -> None:
-    order = {v.id: k for k, v in enumerate(load_preset(study).assessments)}
+    preset = load_preset(study)
+    visits = [*preset.assessments, *preset.later]
+    order = {v.id: k for k, v in enumerate(visits)}
     seen: dict[str, dict[int, str]] = defaultdict(dict)
     for row in raw(study, OUTCOME[study]):
         if row["visit"] in order:
             seen[row["subject_id"]].setdefault(order[row["visit"]], row["date"])
-    for visits in seen.values():
-        assert sorted(visits) == list(range(len(visits)))
-        days = [visits[k] for k in range(len(visits))]
+    for dates in seen.values():
+        assert sorted(dates) == list(range(len(dates)))
+        days = [dates[k] for k in range(len(dates))]
         assert days == sorted(days)
         assert len(set(days)) == len(days)
 
 
-@pytest.mark.parametrize("study", ARMS)
+@pytest.mark.parametrize("study", THERAPY)
 def test_therapists_come_in_twos_and_belong_to_the_site(study: str) -> None:
     contacts: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for row in raw(study, "therapy"):
@@ -388,8 +404,11 @@ def test_study_file_is_valid_and_agrees_with_the_preset(study: str) -> None:
     assert [(a.id, a.label) for a in spec.arms] == [
         (a.id, a.label) for a in preset.arms
     ]
-    windows = {v.id: v.window for v in preset.visits if v.kind != "dosing"}
+    planned = [v for v in preset.visits if v.kind != "dosing"]
+    windows = {v.id: v.window if v.hour is None else None for v in planned}
     assert {v.id: v.window for v in spec.visits} == windows
+    assert {v.id: v.hour for v in spec.visits} == {v.id: v.hour for v in planned}
+    assert spec.follow_up_visits == [v.id for v in preset.later]
     assert {v.id for v in spec.visits if v.baseline} == {"BASELINE"}
     named = [spec.sources.dm.file, *(s.file for s in spec.sources.qs)]
     assert all((DATA / study / name).is_file() for name in named)
@@ -400,6 +419,9 @@ def test_columns_named_by_the_study_file_exist(study: str) -> None:
     sources = load_study(DATA / study / "study.yaml").spec.sources
     for name in ("dm", "ex", "ds", "dv", "ae", "cm", "pr"):
         source = getattr(sources, name)
+        if name == "pr" and study not in THERAPY:
+            assert source is None
+            continue
         header = set(raw(study, Path(source.file).stem)[0])
         assert set(source.columns.values()) <= header, name
     assert {c.column for c in sources.dm.covariates.values()} <= set(
