@@ -1,7 +1,8 @@
 """A study file judged with its raw data, before anything is written.
 
-The plan is read, the raw files are ingested and, if nothing is wrong by then, ADSL and
-ADQS are derived, all in memory: what derivation settles or refuses is told as well.
+The plan is read, the raw files are ingested and, if nothing is wrong by then, ADSL,
+ADQS and ADTTE are derived, all in memory: what derivation settles or refuses is told as
+well.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def as_records(table: pd.DataFrame) -> list[Finding]:
 
 def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
     """Derive in memory; yield notes, and refusals as errors."""
-    from outcomes.derive import derive_adqs, derive_adsl
+    from outcomes.derive import derive_adqs, derive_adsl, derive_adtte
     from outcomes.derive.notes import as_issues
     from outcomes.study.check_levels import lone_levels
 
@@ -90,6 +91,7 @@ def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Find
     try:
         adsl = derive_adsl(study.spec, tables)
         adqs = derive_adqs(study.spec, tables, adsl.frame)
+        adtte = derive_adtte(study.spec, tables, adsl.frame, adqs.frame)
     except OutcomesError as problem:
         for line in str(problem).splitlines():
             yield {
@@ -99,9 +101,10 @@ def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Find
                 "message": line,
             }
         return
-    yield from as_records(as_issues([*adsl.notes, *adqs.notes]))
+    yield from as_records(as_issues([*adsl.notes, *adqs.notes, *adtte.notes]))
     for key, message, accepted in (
         *_empty_visits(study.spec, adqs.frame),
+        *_nobody_at_risk(study.spec, adsl.frame, adtte.frame),
         *lone_levels(study.spec, adsl.frame),
     ):
         yield {
@@ -131,6 +134,36 @@ def _empty_visits(spec: Study, adqs: pd.DataFrame) -> Iterator[tuple[str, str, b
                         )
                         where = f"analyses.{analysis.id}.{key}"
                         yield where, message, analysis.accept_error
+
+
+def _nobody_at_risk(
+    spec: Study, adsl: pd.DataFrame, adtte: pd.DataFrame
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield analyses of a time to an event for which nobody of a population is at risk.
+
+    The third part says that the study accepts that the analysis cannot be done.
+    """
+    from outcomes.study.analyses import TimeToEvent
+
+    for analysis in spec.analyses:
+        if not isinstance(analysis, TimeToEvent):
+            continue
+        estimand = analysis.estimand and spec.estimand(analysis.estimand)
+        key = estimand.endpoint if estimand else analysis.endpoint
+        named = estimand.population if estimand else analysis.population
+        code = getattr(spec.endpoints[key or ""], "paramcd", "")
+        people = adtte.loc[adtte["PARAMCD"] == code, "USUBJID"]
+        own = adsl[adsl["USUBJID"].isin(people)]
+        for where, population in (
+            ("population", named),
+            ("followed_up", analysis.followed_up),
+        ):
+            if population and not (own[f"{population}FL"] == "Y").any():
+                yield (
+                    f"analyses.{analysis.id}.{where}",
+                    f"nobody of {population} is at risk of {code}: no row of adtte.",
+                    analysis.accept_error,
+                )
 
 
 def _asked(spec: Study, analysis: Any) -> Iterator[tuple[str, str, Sequence[str]]]:

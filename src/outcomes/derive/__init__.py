@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from outcomes.derive.notes import Derivation
     from outcomes.study import Study, StudyFile
 
-__all__ = ["derive_adqs", "derive_adsl", "derive_study"]
+__all__ = ["derive_adqs", "derive_adsl", "derive_adtte", "derive_study"]
 
 
 def derive_study(study: StudyFile, sdtm: Path, out: Path) -> None:
-    """Derive ADSL and ADQS of a study and continue its issue log.
+    """Derive ADSL, ADQS and ADTTE of a study and continue its issue log.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ def derive_study(study: StudyFile, sdtm: Path, out: Path) -> None:
     sdtm : Path
         Folder with the SDTM tables (``*.parquet``) and ``issues.csv`` of ingest.
     out : Path
-        Folder for ``adsl.parquet``, ``adqs.parquet`` and ``issues.csv``.
+        Folder for ``adsl.parquet``, ``adqs.parquet``, ``adtte.parquet`` and
+        ``issues.csv``.
 
     Raises
     ------
@@ -55,3 +56,12 @@ def derive_adqs(spec: Study, tables: Mapping[str, Frame], adsl: Frame) -> Deriva
     from outcomes.derive.adqs import derive_adqs as derive
 
     return derive(spec, tables, adsl)
+
+
+def derive_adtte(
+    spec: Study, tables: Mapping[str, Frame], adsl: Frame, adqs: Frame
+) -> Derivation:
+    """Derive one row per time to an event. See `outcomes.derive.adtte.derive_adtte`."""
+    from outcomes.derive.adtte import derive_adtte as derive
+
+    return derive(spec, tables, adsl, adqs)

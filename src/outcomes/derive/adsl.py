@@ -14,9 +14,11 @@ from outcomes.derive.disposition import (
     RANDOMIZED,
     completion,
     end_of_study,
+    in_follow_up,
     milestone_dates,
     read_events,
 )
+from outcomes.derive.follow_up import follow_up
 from outcomes.derive.notes import Derivation, Note, first, plural
 from outcomes.derive.populations import add_flags
 from outcomes.derive.sites import pool_sites
@@ -52,7 +54,8 @@ def derive_adsl(spec: Study, tables: Mapping[str, Frame]) -> Derivation:
     ------
     DataError
         No subject; unknown arm codes; covariates that are no numbers or have a name
-        ADSL uses; a population that cannot be selected; a site named like the pool.
+        ADSL uses; a population that cannot be selected; a site named like the pool;
+        a follow-up whose denominators do not close, with every subject concerned.
     """
     if tables["dm"].empty:
         raise DataError("dm: there is no subject; run ingest again.")
@@ -102,7 +105,8 @@ def _milestones(
     randomised: pd.Series[Any],
 ) -> list[Note]:
     """Fill in consent, randomisation and end of study; return what is to be noted."""
-    events, notes = read_events(ds)
+    late = in_follow_up(ds)
+    events, notes = read_events(ds[~late])
     consent = milestone_dates(events, CONSENT)
     out["RFICDT"] = _date(dm["RFICDTC"], consent)
     out["RANDDT"] = _date(dm["RANDDTC"], milestone_dates(events, RANDOMIZED)).where(
@@ -138,7 +142,9 @@ def _milestones(
         end, more = end_of_study(events, dm.index, randomised)
         out[end.columns] = end
         notes += more
-    seen = set(qs.loc[_done(qs) & (qs["VISIT"] == spec.visits[-1].id), "USUBJID"])
+    notes += follow_up(spec, ds[late], qs[_done(qs)], out, randomised)
+    last = spec.without_follow_up().visits[-1].id
+    seen = set(qs.loc[_done(qs) & (qs["VISIT"] == last), "USUBJID"])
     seen &= set(randomised.index[randomised])
     out["COMPLFL"], more = completion(end, randomised, seen)
     return notes + more

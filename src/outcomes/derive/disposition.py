@@ -6,11 +6,14 @@ Conventions on DSDECOD (case and outer blanks do not count):
 - disposition events (DSCAT ``DISPOSITION EVENT`` or empty): ``SCREEN FAILURE`` with
   the reason in DSTERM, ``COMPLETED``, and anything else, which is the reason for
   discontinuation;
-- records of any other DSCAT are counted and not used.
+- records of any other DSCAT are counted and not used;
+- records with EPOCH ``FOLLOW-UP`` say nothing of the main study
+  (`outcomes.derive.follow_up`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from outcomes.derive.days import date_text
@@ -26,21 +29,30 @@ RANDOMIZED = "RANDOMIZED"
 SCREEN_FAILURE = "SCREEN FAILURE"
 COMPLETED = "COMPLETED"
 DEATH = "DEATH"
+FOLLOW_UP = "FOLLOW-UP"
 MILESTONES = (CONSENT, RANDOMIZED)
 SPELLINGS = {"RANDOMISED": RANDOMIZED, "INFORMED CONSENT": CONSENT}
 UNSPECIFIC = ("DISCONTINUED", "WITHDRAWN", "OTHER")
 """Terms that say nothing: the reason is then the reported term, if there is one."""
 
 
-def read_events(ds: Frame) -> tuple[Frame, list[Note]]:
+def in_follow_up(ds: Frame) -> pd.Series[bool]:
+    """Say which records of DS are of the follow-up, by EPOCH."""
+    epoch = ds["EPOCH"].str.strip().str.upper().str.replace("[ _]", "-", regex=True)
+    return epoch.isin([FOLLOW_UP, "FOLLOWUP"])
+
+
+def read_events(
+    ds: Frame, milestones: Sequence[str] = MILESTONES
+) -> tuple[Frame, list[Note]]:
     """Return DS with ``term`` (standard spelling), ``event`` and ``day`` columns.
 
-    ``event`` is true of disposition events; milestones have it false.
+    ``event`` is true of disposition events; ``milestones`` have it false.
     """
     out = ds.copy()
     out["term"] = out["DSDECOD"].str.strip().str.upper().replace(SPELLINGS)
     category = out["DSCAT"].str.strip().str.upper()
-    milestone = out["term"].isin(MILESTONES)
+    milestone = out["term"].isin(milestones)
     out["event"] = category.isin(["", "DISPOSITION EVENT"]) & ~milestone
     out["day"] = date_text(out["DSSTDTC"])
     unused = ~(out["event"] | milestone)
@@ -94,7 +106,7 @@ def end_of_study(
     out = pd.DataFrame("", index=subjects, columns=names, dtype="str")
     rows = events[events["event"]].copy()
     rows["randomised"] = rows["USUBJID"].map(randomised).astype(bool)
-    notes = _contradictions(rows)
+    notes = contradictions(rows)
 
     failed = rows[~rows["randomised"] & (rows["term"] != COMPLETED)]
     last = _pick(failed, failed["term"].ne(SCREEN_FAILURE).astype(int))
@@ -104,18 +116,36 @@ def end_of_study(
     )
 
     inside = rows[rows["randomised"] & (rows["term"] != SCREEN_FAILURE)]
-    rank = 1 + (inside["term"] == COMPLETED) - (inside["term"] == DEATH)
-    end = _pick(inside, rank.astype(int))
-    completed = end["term"] == COMPLETED
+    end = ends(inside)
     out.loc[randomised.index[randomised], "EOSSTT"] = "ONGOING"
     out.loc[end.index, "EOSDT"] = end["day"]
-    out.loc[end.index, "EOSSTT"] = completed.map(
-        {True: "COMPLETED", False: "DISCONTINUED"}
-    ).astype("str")
+    out.loc[end.index, "EOSSTT"] = end["status"]
+    out.loc[end.index, "DCSREAS"] = end["reason"]
+    return out, notes
+
+
+def ends(rows: Frame) -> Frame:
+    """Return how each subject ended, of several disposition events the one that counts.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Disposition events as from `read_events`.
+
+    Returns
+    -------
+    DataFrame
+        By USUBJID: ``day``, ``status`` (COMPLETED, DISCONTINUED) and ``reason``.
+    """
+    rank = 1 + (rows["term"] == COMPLETED) - (rows["term"] == DEATH)
+    end = _pick(rows, rank.astype(int))
+    completed = end["term"] == COMPLETED
     vague = end["term"].isin(UNSPECIFIC) & (end["DSTERM"] != "")
     reason = end["term"].where(~vague, end["DSTERM"])
-    out.loc[end.index, "DCSREAS"] = reason.where(~completed, "")
-    return out, notes
+    status = completed.map({True: COMPLETED, False: "DISCONTINUED"}).astype("str")
+    return end.assign(status=status, reason=reason.where(~completed, ""))[
+        ["day", "status", "reason"]
+    ]
 
 
 def _pick(rows: Frame, rank: pd.Series[Any]) -> Frame:
@@ -125,15 +155,18 @@ def _pick(rows: Frame, rank: pd.Series[Any]) -> Frame:
     return ordered.drop_duplicates("USUBJID").set_index("USUBJID")
 
 
-def _contradictions(rows: Frame) -> list[Note]:
-    """Name subjects whose disposition events do not agree, and what was done."""
+def contradictions(rows: Frame, of: str = "") -> list[Note]:
+    """Name subjects whose disposition events do not agree, and what was done.
+
+    ``of`` is put before each message, where they are not those of the main study.
+    """
     notes = []
 
     def warn(subject: str, message: str, remedy: str) -> None:
         notes.append(
             Note(
                 "disposition-conflict",
-                message,
+                of + message,
                 remedy,
                 "warning",
                 file="ds",

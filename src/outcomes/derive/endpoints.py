@@ -25,6 +25,14 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.events import (
+    AdverseEvent,
+    AnyEventRule,
+    Criterion,
+    Medication,
+    TimeToEventEndpoint,
+    Withdrawal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,8 +95,8 @@ def derive_endpoints(
     notes: list[Note] = []
     for key in _in_order(spec):
         endpoint = spec.endpoints[key]
-        if isinstance(endpoint, ChangeEndpoint):
-            continue
+        if isinstance(endpoint, ChangeEndpoint | TimeToEventEndpoint):
+            continue  # a column of its score; a parameter of ADTTE
         if isinstance(endpoint, SustainedEndpoint):
             rows, more = _sustained(spec, endpoint, decided, records, adsl)
             parts.append(_named(spec, key, rows))
@@ -97,7 +105,7 @@ def derive_endpoints(
         if isinstance(endpoint, AllOfEndpoint):
             rows = _all_of([decided[part] for part in endpoint.of])
         else:
-            source = _source(endpoint, analysed)
+            source = source_of(endpoint, analysed)
             rows = source.assign(AVAL=decide(endpoint, source))
         decided[key] = rows
         rows = _named(spec, key, rows).assign(SRCDOM="ADQS")
@@ -167,10 +175,14 @@ def _instruments(spec: Study, key: str) -> list[str]:
         return list(dict.fromkeys(names))
     if isinstance(endpoint, SustainedEndpoint):
         return _instruments(spec, endpoint.of)
+    if isinstance(endpoint, TimeToEventEndpoint):
+        names = [name for part in endpoint.parts for name in _instruments(spec, part)]
+        return list(dict.fromkeys(names))
     return [endpoint.instrument]
 
 
-def _source(endpoint: ScoreEndpoint, analysed: Frame) -> Frame:
+def source_of(endpoint: ScoreEndpoint, analysed: Frame) -> Frame:
+    """Return the records of the score that an endpoint is made of."""
     definition = instrument(endpoint.instrument)
     part = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
     return analysed[
@@ -320,6 +332,9 @@ def label_of(spec: Study, key: str) -> str:
         if not endpoint.visits:
             at = f"from {visits[0]} through {visits[-1]}"
         return f"{label_of(spec, endpoint.of)}, Sustained {at}"
+    if isinstance(endpoint, TimeToEventEndpoint):
+        events = " or ".join(rule_label(spec, rule) for rule in endpoint.rules)
+        return f"Time to {events}"
     definition = instrument(endpoint.instrument)
     part = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
     match endpoint:
@@ -334,6 +349,23 @@ def label_of(spec: Study, key: str) -> str:
     more = "more than" if endpoint.strict else "at least"
     size = f"{endpoint.points} points" if endpoint.points else f"{endpoint.reduction} %"
     return f"{part.label} Reduced by {more} {size}"
+
+
+def rule_label(spec: Study, rule: AnyEventRule) -> str:
+    """Return what an event by a rule is called: its label, else what it asks for."""
+    if rule.label is not None:
+        return rule.label
+    match rule:
+        case Criterion():
+            label = label_of(spec, rule.endpoint)
+            return label if rule.equals == "Y" else f"No Longer {label}"
+        case AdverseEvent():
+            serious = "Serious Adverse Event" if rule.serious else "Adverse Event"
+            return f"{serious}: {', '.join(rule.terms)}"
+        case Medication():
+            return f"Medication Started: {', '.join(rule.categories)}"
+        case Withdrawal():
+            return f"Withdrawal{': ' * bool(rule.reasons)}{', '.join(rule.reasons)}"
 
 
 def _notes(code: str, rows: Frame, filled: Frame) -> list[Note]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outcomes.datasets.adam import ADQS, ADSL
+from outcomes.datasets.adam import ADQS, ADSL, ADTTE
 from outcomes.datasets.results import ISSUES
 from outcomes.datasets.sdtm import TABLES
 from outcomes.datasets.store import read_csv, read_table, write_csv, write_table
 from outcomes.derive.adqs import derive_adqs
 from outcomes.derive.adsl import derive_adsl
+from outcomes.derive.adtte import derive_adtte
 from outcomes.derive.notes import as_issues
 from outcomes.errors import DataError
 from outcomes.study.tables import tables_of
@@ -34,9 +35,12 @@ def run_stage(study: StudyFile, sdtm: Path, out: Path) -> None:
     issues = read_csv(sdtm / "issues.csv", ISSUES)
     adsl = derive_adsl(study.spec, tables)
     adqs = derive_adqs(study.spec, tables, adsl.frame)
-    log = pd.concat([issues, as_issues([*adsl.notes, *adqs.notes])], ignore_index=True)
+    adtte = derive_adtte(study.spec, tables, adsl.frame, adqs.frame)
+    notes = as_issues([*adsl.notes, *adqs.notes, *adtte.notes])
+    log = pd.concat([issues, notes], ignore_index=True)
     write_table(adsl.frame, out / "adsl.parquet", ADSL)
     write_table(adqs.frame, out / "adqs.parquet", ADQS)
+    write_table(adtte.frame, out / "adtte.parquet", ADTTE)
     write_csv(log, out / "issues.csv", ISSUES)
 
 

@@ -12,12 +12,15 @@ from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.check_analyses import analyses
 from outcomes.study.check_endpoints import endpoints, strategy_problem, sustained
+from outcomes.study.check_events import follow_up, times
+from outcomes.study.check_events import strategy_problem as time_strategy_problem
 from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.explain import entry_of, unknown
 from outcomes.study.expression import parse
 from outcomes.study.needs import unmet_needs
-from outcomes.study.spec import Study
+from outcomes.study.spec import Study, Visit
 
 
 def problems_of(spec: Study, sound: Collection[str]) -> list[tuple[str, str]]:
@@ -89,14 +92,21 @@ def _visits(spec: Study) -> Found:
     marked = [v.id for v in spec.visits if v.baseline]
     if len(marked) > 1:
         yield "visits", f"two baselines ({', '.join(marked)}); mark one visit only."
-    last: int | None = None
+    before: Visit | None = None
     for visit in spec.visits:
         where = f"visits.{visit.id}"
         if visit.day == 0:
             yield where, "day 0 does not exist: the day before day 1 is day -1."
-        if last is not None and visit.day <= last:
-            yield where, f"day {visit.day} does not come after day {last}; order them."
-        last = visit.day
+        if before is not None and visit.time <= before.time:
+            yield (
+                where,
+                f"{_when(visit)} does not come after {_when(before)}; order them.",
+            )
+        before = visit
+        if visit.hour is not None:
+            yield from _hour(spec, visit, where)
+        if visit.id in spec.unscheduled_visits:
+            yield where, "is also listed in unscheduled_visits."
         if visit.window is None:
             continue
         low, high = visit.window
@@ -104,8 +114,6 @@ def _visits(spec: Study) -> Found:
             yield where, f"window [{low}, {high}] ends before it begins."
         elif not low <= visit.day <= high:
             yield where, f"day {visit.day} is outside its window [{low}, {high}]."
-        if visit.id in spec.unscheduled_visits:
-            yield where, "is also listed in unscheduled_visits."
     windows = sorted((v.window, v.id) for v in spec.visits if v.window)
     for (first, one), (second, two) in pairwise(windows):
         if first[1] >= second[0]:
@@ -114,6 +122,32 @@ def _visits(spec: Study) -> Found:
                 f"windows of {one} [{first[0]}, {first[1]}] and {two} "
                 f"[{second[0]}, {second[1]}] overlap; they must not share a day.",
             )
+
+
+def _when(visit: Visit) -> str:
+    at = f", hour {visit.hour:g}" if visit.hour is not None else ""
+    return f"day {visit.day}{at}"
+
+
+def _hour(spec: Study, visit: Visit, where: str) -> Found:
+    """Yield what is wrong with a visit some hours after a dose."""
+    if visit.window is not None:
+        yield (
+            f"{where}.window",
+            "a visit with an hour is told by its name only, for a date has no hours; "
+            "remove window, or hour.",
+        )
+    if visit.day < 1:
+        yield (
+            f"{where}.hour",
+            f"is counted from a dose, which day {visit.day} is before; remove hour.",
+        )
+    if visit.id == spec.baseline_visit.id:
+        yield (
+            f"{where}.hour",
+            "is counted from a dose, and a baseline is before it; remove hour, or "
+            "mark another visit.",
+        )
 
 
 def _sources(spec: Study) -> Found:
@@ -246,6 +280,8 @@ def _estimands(spec: Study) -> Found:
         for event in estimand.intercurrent_events:
             if isinstance(endpoint, SustainedEndpoint):
                 yield from strategy_problem(estimand, event, endpoint, where)
+            if isinstance(endpoint, TimeToEventEndpoint):
+                yield from time_strategy_problem(estimand, event, endpoint, where)
             if event.strategy == "composite" and change:
                 yield where, "composite is for a yes/no endpoint, not for a change."
             if spec.sources.cm is None:
@@ -265,8 +301,10 @@ _CHECKS: dict[Callable[[Study], Found], str] = {
     _populations: "sources populations",
     endpoints: "sources endpoints",
     sustained: "visits sources endpoints",
-    unmet_needs: "sources origin populations endpoints",
+    follow_up: "visits follow_up",
+    times: "sources endpoints",
+    unmet_needs: "sources origin follow_up populations endpoints",
     _estimands: "sources populations endpoints estimands",
-    analyses: "arms visits sources populations endpoints estimands analyses",
+    analyses: "arms visits follow_up sources populations endpoints estimands analyses",
 }
 """Each check, and the sections it compares."""

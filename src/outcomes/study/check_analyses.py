@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outcomes.instruments.registry import instrument, instrument_ids
-from outcomes.study import check_mixed, check_model
+from outcomes.study import check_events, check_mixed, check_model
 from outcomes.study.analyses import (
     AnyAnalysis,
     BaselineCharacteristics,
@@ -14,9 +14,11 @@ from outcomes.study.analyses import (
     OfEndpoint,
     PredictsOutcome,
     Responders,
+    TimeToEvent,
 )
 from outcomes.study.check_model import Found, adsl_columns
 from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.explain import unknown
 from outcomes.study.model import LmmModel
 from outcomes.study.spec import Study
@@ -58,6 +60,7 @@ def analyses(spec: Study) -> Found:
             isinstance(analysis, Responders) and analysis.estimands
         ):
             yield where, "needs a population."
+        yield from check_events.of_follow_up(spec, analysis, where)
         yield from _models(spec, analysis, where)
         if isinstance(analysis, BaselineCharacteristics):
             columns = adsl_columns(spec)
@@ -68,7 +71,8 @@ def analyses(spec: Study) -> Found:
                 if name not in spec.endpoints:
                     yield where, unknown(name, spec.endpoints, "an endpoint")
                 elif not isinstance(spec.endpoints[name], ChangeEndpoint):
-                    yield where, f"'{name}' is a yes/no endpoint; it has no baseline."
+                    kind = _kind(spec, name)
+                    yield where, f"'{name}' is {kind}; it has no baseline."
         if isinstance(analysis, Responders):
             yield from _responders(spec, analysis, where, visits, estimands)
         if isinstance(analysis, PredictsOutcome):
@@ -98,6 +102,8 @@ def _models(spec: Study, analysis: AnyAnalysis, where: str) -> Found:
                 yield from check_model.model(spec, analysis.model, f"{where}.model")
         case LongitudinalResponders():
             yield from check_mixed.longitudinal(spec, analysis, where)
+        case TimeToEvent():
+            yield from check_events.time_to_event(spec, analysis, where)
         case Clustering():
             yield from check_mixed.clustering(spec, analysis, where)
 
@@ -122,12 +128,32 @@ def _of_endpoint(
     if endpoint not in spec.endpoints:
         yield where, unknown(endpoint, spec.endpoints, "an endpoint")
         return
+    kind = _kind(spec, endpoint)
     change = isinstance(spec.endpoints[endpoint], ChangeEndpoint)
-    if isinstance(analysis, LongitudinalResponders):
+    if isinstance(analysis, TimeToEvent):
+        if not isinstance(spec.endpoints[endpoint], TimeToEventEndpoint):
+            yield (
+                where,
+                f"'{endpoint}' is {kind}; this question needs an endpoint of kind "
+                "time-to-event.",
+            )
+    elif isinstance(spec.endpoints[endpoint], TimeToEventEndpoint):
+        yield where, f"'{endpoint}' is {kind}; ask question: time-to-event."
+    elif isinstance(analysis, LongitudinalResponders):
         if change:
-            yield where, f"'{endpoint}' is a change; this question needs yes/no."
+            yield where, f"'{endpoint}' is {kind}; this question needs yes/no."
     elif not change and not isinstance(analysis, Clustering):
-        yield where, f"'{endpoint}' is a yes/no endpoint; this question needs a change."
+        yield where, f"'{endpoint}' is {kind}; this question needs a change."
+
+
+def _kind(spec: Study, id: str) -> str:
+    """Say of an endpoint what it gives."""
+    match spec.endpoints[id]:
+        case ChangeEndpoint():
+            return "a change"
+        case TimeToEventEndpoint():
+            return "a time to an event"
+    return "a yes/no endpoint"
 
 
 def _responders(
@@ -140,8 +166,9 @@ def _responders(
     for id in analysis.endpoints:
         if id not in spec.endpoints:
             yield where, unknown(id, spec.endpoints, "an endpoint")
-        elif isinstance(spec.endpoints[id], ChangeEndpoint):
-            yield where, f"'{id}' is a change; this question needs yes/no endpoints."
+        elif isinstance(spec.endpoints[id], ChangeEndpoint | TimeToEventEndpoint):
+            kind = _kind(spec, id)
+            yield where, f"'{id}' is {kind}; this question needs yes/no endpoints."
     for id in analysis.visits:
         if id not in visits:
             yield where, unknown(id, visits, "a visit")

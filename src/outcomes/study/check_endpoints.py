@@ -15,6 +15,7 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.explain import unknown
 from outcomes.study.spec import Estimand, IntercurrentEvent, Study
 
@@ -26,8 +27,8 @@ def endpoints(spec: Study) -> Found:
         if isinstance(endpoint, AllOfEndpoint):
             yield from _parts(spec, endpoint, where)
             continue
-        if isinstance(endpoint, SustainedEndpoint):
-            continue  # it is of another endpoint; see `sustained`
+        if isinstance(endpoint, SustainedEndpoint | TimeToEventEndpoint):
+            continue  # of other endpoints; see `sustained` and `check_events`
         yield from score_problem(spec, endpoint.instrument, endpoint.score, where)
         if isinstance(endpoint, ResponseEndpoint) and (
             (endpoint.reduction is None) == (endpoint.points is None)
@@ -55,7 +56,9 @@ def _parts(spec: Study, endpoint: AllOfEndpoint, where: str) -> Found:
         other = spec.endpoints.get(part)
         if other is None:
             yield f"{where}.of", unknown(part, spec.endpoints, "an endpoint")
-        elif isinstance(other, ChangeEndpoint | AllOfEndpoint | SustainedEndpoint):
+        elif not isinstance(
+            other, ResponseEndpoint | ThresholdEndpoint | StatusEndpoint
+        ):
             yield f"{where}.of", f"'{part}' is not a yes/no endpoint of a score."
 
 
@@ -85,7 +88,9 @@ def _of(spec: Study, endpoint: SustainedEndpoint, where: str) -> Found:
             known = [
                 id
                 for id, other in spec.endpoints.items()
-                if not isinstance(other, ChangeEndpoint | SustainedEndpoint)
+                if not isinstance(
+                    other, ChangeEndpoint | SustainedEndpoint | TimeToEventEndpoint
+                )
             ]
             yield f"{where}.of", unknown(endpoint.of, known, "a yes/no endpoint")
         case ChangeEndpoint():
@@ -93,6 +98,12 @@ def _of(spec: Study, endpoint: SustainedEndpoint, where: str) -> Found:
                 f"{where}.of",
                 f"'{endpoint.of}' is a change; only a yes/no endpoint can be "
                 "sustained, such as a response or a threshold.",
+            )
+        case TimeToEventEndpoint():
+            yield (
+                f"{where}.of",
+                f"'{endpoint.of}' is a time to an event; only a yes/no endpoint can be "
+                "sustained.",
             )
         case SustainedEndpoint(of=of):
             yield (

@@ -14,6 +14,7 @@ from outcomes.study.check_model import (
     adsl_columns,
     averages,
     covariates,
+    endpoint_of,
     groups,
 )
 from outcomes.study.endpoints import ChangeEndpoint, SustainedEndpoint
@@ -106,7 +107,7 @@ def clustering(spec: Study, analysis: Clustering, where: str) -> Found:
             "names the subject only, which is always in it; name sites or therapists, "
             'such as SITEID: "1".',
         )
-    endpoint = spec.endpoints.get(_endpoint(spec, analysis))
+    endpoint = spec.endpoints.get(endpoint_of(spec, analysis))
     if endpoint is not None:
         change = isinstance(endpoint, ChangeEndpoint)
         yield from _cluster_keys(model, place, change=change)
@@ -226,25 +227,17 @@ def _parts(term: str) -> list[str]:
     return [part.strip() for part in term.split("*")]
 
 
-def _endpoint(spec: Study, analysis: LongitudinalResponders | Clustering) -> str:
-    """Return the endpoint that an analysis names, '' where that is unclear."""
-    if analysis.estimand is None:
-        return analysis.endpoint or ""
-    found = [e.endpoint for e in spec.estimands if e.id == analysis.estimand]
-    return found[0] if found else ""
-
-
 def _visits(
     spec: Study, analysis: LongitudinalResponders | Clustering, where: str
 ) -> Found:
     first = spec.baseline_visit
-    later = [visit.id for visit in spec.visits if visit.day > first.day]
+    later = [visit.id for visit in spec.visits if visit.time > first.time]
     for visit in analysis.visits:
         if visit == first.id:
             yield f"{where}.visits", f"{visit} is the baseline; name visits after it."
         elif visit not in later:
             yield f"{where}.visits", unknown(visit, later, "a visit after baseline")
-    endpoint = spec.endpoints.get(_endpoint(spec, analysis))
+    endpoint = spec.endpoints.get(endpoint_of(spec, analysis))
     if isinstance(endpoint, SustainedEndpoint):
         there = [visit.id for visit in spec.visits_of(endpoint)]
         outside = [visit for visit in analysis.visits if visit not in there]
@@ -269,7 +262,7 @@ def _baseline(
     where: str,
 ) -> Found:
     """Say where BASE is of nothing, and where a baseline is named for nothing."""
-    id = _endpoint(spec, analysis)
+    id = endpoint_of(spec, analysis)
     changes = [k for k, e in spec.endpoints.items() if isinstance(e, ChangeEndpoint)]
     uses = any("BASE" in _parts(term) for term in terms)
     if analysis.baseline is not None and analysis.baseline not in changes:

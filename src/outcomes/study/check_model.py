@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from outcomes.datasets.adam import ADSL
 from outcomes.errors import ModelError
-from outcomes.study.analyses import Change, Diagnostics
+from outcomes.study.analyses import Change, Diagnostics, OfEndpoint
 from outcomes.study.explain import unknown
 from outcomes.study.model import LmmModel, MmrmModel
 from outcomes.study.needs import lacking
@@ -38,6 +38,14 @@ def groups(spec: Study) -> list[str]:
         and name not in (*IDENTIFIERS, *ARM_LIKE)
         and not lacking(spec, name)
     ]
+
+
+def endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
+    """Return the endpoint that an analysis names, '' where that is unclear."""
+    if analysis.estimand is None:
+        return analysis.endpoint or ""
+    found = [e.endpoint for e in spec.estimands if e.id == analysis.estimand]
+    return found[0] if found else ""
 
 
 def covariates(terms: Sequence[str], known: Sequence[str], where: str) -> Found:
@@ -142,7 +150,7 @@ def _inference(own: MmrmModel, where: str) -> Found:
 def averages(spec: Study, named: dict[str, list[str]], where: str) -> Found:
     """Yield what is wrong with averages over visits."""
     first = spec.baseline_visit
-    later = [visit.id for visit in spec.visits if visit.day > first.day]
+    later = [visit.id for visit in spec.visits if visit.time > first.time]
     for name, visits in named.items():
         for visit in visits:
             if visit == first.id:

@@ -56,7 +56,7 @@ class Medication(EventRule):
 
 
 class Withdrawal(EventRule):
-    """Leaving the study or its follow-up, for one of ``reasons`` where there are any."""
+    """Leaving the study or its follow-up, for one of ``reasons`` if there are any."""
 
     kind: Literal["withdrawal"]
     reasons: Once[Text] = Field(default_factory=list)

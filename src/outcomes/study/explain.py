@@ -34,6 +34,12 @@ _QUOTES = (
 _EXAMPLES = {"random": '{SITEID: "1"}'}
 """Of keys whose own keys the author chooses."""
 
+_PAIRS = {
+    "window": "a window is two days, [first, last]",
+    "apart": "apart is two numbers of days, [fewest, most]",
+    "truncate": "truncate is two percentiles, [lowest, highest]",
+}
+
 
 def entry_of(section: str, position: int, file: str | None = None) -> str:
     """Name an entry of a list whose entries have no id, counted from 1.
@@ -95,7 +101,7 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
             return where, f"unknown key.{hint}"
         case "missing":
             if isinstance(location[-1], int):
-                return where, "is missing; a window is two days, [first, last]."
+                return where, f"is missing; {_pair(location)}."
             return where, "is missing; every study needs it here."
         case "union_tag_invalid" | "union_tag_not_found":
             return _tag(error, where)
@@ -109,6 +115,12 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
             return where, f"{given} stands where keys with values are needed{such_as}."
     message = str(error["msg"])
     return where, f"{message[0].lower()}{message[1:]} (given: {given})."
+
+
+def _pair(location: tuple[Any, ...]) -> str:
+    """Say what the two values of a list are."""
+    of = str(location[-2]) if len(location) > 1 else ""
+    return _PAIRS.get(of, f"{of} is two values")
 
 
 def _tag(error: Any, where: str) -> Found:

@@ -60,6 +60,11 @@ class Visit(Section):
     window: tuple[Day, Day] | None = Field(None, strict=False)
     baseline: bool = False
 
+    @property
+    def time(self) -> float:
+        """The day with its hour as a part of it: where it stands on an axis of time."""
+        return self.day + (self.hour or 0.0) / 24.0
+
 
 class RawFile(Section):
     """How a raw CSV file is written."""

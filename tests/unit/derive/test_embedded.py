@@ -55,7 +55,8 @@ def test_no_administration_is_lost(folder: Path, name: str) -> None:
 def test_disposition_agrees_with_the_raw_file(folder: Path, name: str) -> None:
     adsl, _, _ = embedded(folder, name)
     raw = pd.read_csv(ROOT / "data" / name / "raw" / "disposition.csv", dtype="str")
-    counts = raw["event"].value_counts()
+    late = raw.reindex(columns=["epoch"])["epoch"] == "FOLLOW-UP"
+    counts = raw.loc[~late, "event"].value_counts()
     status = adsl["EOSSTT"].value_counts()
     assert (adsl["RANDFL"] == "Y").sum() == counts["RANDOMIZED"]
     assert (adsl["SCRNFFL"] == "Y").sum() == counts["SCREEN FAILURE"]
@@ -64,6 +65,13 @@ def test_disposition_agrees_with_the_raw_file(folder: Path, name: str) -> None:
     reasons = adsl.loc[adsl["DCSREAS"] != "", "DCSREAS"].value_counts()
     assert all(counts[reason] == n for reason, n in reasons.items())
     assert (adsl.loc[adsl["SCRNFFL"] == "Y", "SCRFREAS"] != "").all()
+    if late.any():
+        entered = adsl["FUPFL"].value_counts()
+        told = raw.loc[late, "event"].value_counts()
+        assert entered["Y"] == told["ENTERED FOLLOW-UP"]
+        assert entered["Y"] + entered["N"] == counts["RANDOMIZED"]
+        outside = adsl[adsl["FUPFL"] == "N"]
+        assert (outside["FUPNREAS"] != "").all()
 
 
 @pytest.mark.parametrize("name", TRIALS)

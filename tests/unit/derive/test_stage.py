@@ -21,7 +21,7 @@ from trials import (
     tables,
 )
 
-from outcomes.datasets.adam import ADQS, ADSL
+from outcomes.datasets.adam import ADQS, ADSL, ADTTE
 from outcomes.datasets.results import ISSUES
 from outcomes.datasets.sdtm import TABLES
 from outcomes.datasets.store import (
@@ -158,11 +158,12 @@ def test_the_stage_writes_both_tables_and_continues_the_log(tmp_path: Path) -> N
     for out in outs:
         derive_study(file, sdtm, out)
     names = sorted(path.name for path in outs[0].iterdir())
-    assert names == ["adqs.parquet", "adsl.parquet", "issues.csv"]
+    assert names == ["adqs.parquet", "adsl.parquet", "adtte.parquet", "issues.csv"]
     for name in names:
         assert (outs[0] / name).read_bytes() == (outs[1] / name).read_bytes()
     assert len(read_table(outs[0] / "adsl.parquet", ADSL)) == 12
     assert len(read_table(outs[0] / "adqs.parquet", ADQS)) > 12
+    assert read_table(outs[0] / "adtte.parquet", ADTTE).empty
     log = read_csv(outs[0] / "issues.csv", ISSUES)
     assert one(log, stage="ingest")["rule"] == "=x"
     assert (log["stage"] == "derive").sum() > 3
@@ -185,7 +186,7 @@ def test_a_table_that_no_source_gives_any_more_is_not_read(tmp_path: Path) -> No
     derive_study(file, sdtm, tmp_path / "with")
     (sdtm / "cm.parquet").unlink()
     derive_study(file, sdtm, tmp_path / "without")
-    for name in ("adsl.parquet", "adqs.parquet", "issues.csv"):
+    for name in ("adsl.parquet", "adqs.parquet", "adtte.parquet", "issues.csv"):
         one, two = (tmp_path / folder / name for folder in ("with", "without"))
         assert one.read_bytes() == two.read_bytes()
 
