@@ -16,9 +16,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outcomes import __version__
 from outcomes.errors import OutcomesError, UsageError
+
+if TYPE_CHECKING:
+    from outcomes.plan_across import ComparisonPlan
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -128,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         "study", "results", "quiet")  # fmt: skip
     add("run", _run, "The whole plan, one job after the other, without Snakemake.",
         "study", "data-root", "out", "quiet")  # fmt: skip
+    add("across", _across, "Durability of several studies side by side: table, figure "
+        "and page, from the results of each study.",
+        "comparison", "steps", "results-of-all", "out", "quiet")  # fmt: skip
     add("plan", _plan, "Print the jobs of a study as JSON.", "study", "data-root")
     add("compare", _compare, "Compare two ARDs, or an ARD and another program's table.",
         "a", "b", "rel", "abs", "json", "quiet")  # fmt: skip
@@ -139,6 +146,26 @@ def _parser() -> argparse.ArgumentParser:
 
 _OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "study": (("study",), {"type": _path, "metavar": "STUDY", "help": "study file"}),
+    "comparison": (
+        ("comparison",),
+        {"type": _path, "metavar": "FILE", "help": "comparison file"},
+    ),
+    "steps": (
+        ("steps",),
+        {
+            "nargs": "*",
+            "metavar": "STEP",
+            "help": "display, report or manifest; all of them by default",
+        },
+    ),
+    "results-of-all": (
+        ("--results",),
+        {
+            "type": _path,
+            "required": True,
+            "help": "folder with the results of the studies, one folder each",
+        },
+    ),
     "ids": (("ids",), {"nargs": "+", "metavar": "ID", "help": "which, by id"}),
     "preset": (("preset",), {"metavar": "PRESET", "help": "which trial"}),
     "seed": (
@@ -217,7 +244,7 @@ def _derive(arguments: argparse.Namespace) -> int:
     from outcomes.study.load import load_study
 
     derive_study(load_study(arguments.study), arguments.sdtm, arguments.out)
-    _say(arguments, "derived ADSL and ADQS")
+    _say(arguments, "derived ADSL, ADQS and ADTTE")
     return 0
 
 
@@ -340,6 +367,50 @@ def _run(arguments: argparse.Namespace) -> int:
         if code:
             return code
     return 0
+
+
+def _across(arguments: argparse.Namespace) -> int:
+    from outcomes.plan_across import STEPS, ComparisonPlan
+
+    _known_ids(arguments.steps, list(STEPS), "step")
+    steps = arguments.steps or list(STEPS)
+    plan = ComparisonPlan.of(arguments.comparison)
+    results: Path = arguments.results
+    out: Path = arguments.out
+    if "display" in steps:
+        from outcomes.displays.across import render_across
+
+        render_across(plan.comparison, results, out)
+    if "report" in steps:
+        from outcomes.report.across import write_across
+
+        write_across(plan.comparison, results, out)
+    if "manifest" in steps:
+        _across_manifest(plan, results, out)
+    _say(arguments, f"compared {len(plan.comparison.members)} studies in {out}")
+    return 0
+
+
+def _across_manifest(plan: ComparisonPlan, results: Path, out: Path) -> None:
+    from outcomes.datasets.store import remove_partial
+    from outcomes.provenance.manifest import JobRecord, write_manifest
+
+    made = [out / file for job in plan.jobs for file in job.outputs]
+    info = plan.comparison.spec.comparison
+    write_manifest(
+        out / "manifest.json",
+        kind="comparison",
+        study_id=info.id,
+        title=info.title,
+        synthetic=any(m.spec.study.synthetic for m in plan.comparison.members),
+        jobs=[JobRecord(job.name, job.spec, job.code) for job in plan.jobs],
+        data_root=results,
+        inputs=[results / file for file in plan.results_read],
+        results=out,
+        outputs=[path for path in made if path.name != "manifest.json"],
+    )
+    remove_partial(made)
+    _remove_orphans(plan.orphans(out), out)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

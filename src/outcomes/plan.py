@@ -6,7 +6,7 @@ other. Neither knows anything about a study that does not stand here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,10 @@ from outcomes.study.analyses import (
     OfEndpoint,
     PredictsOutcome,
     Responders,
+    TimeToEvent,
 )
+from outcomes.study.endpoints import AllOfEndpoint, SustainedEndpoint
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.load import StudyFile, load_study
 from outcomes.study.model import LmmModel
 
@@ -80,13 +83,14 @@ class Job:
     Attributes
     ----------
     stage : str
-        One of `STAGES`, and the verb of the command.
+        One of `STAGES`, or ``across`` for a comparison; the verb of the command.
     id : str
-        Analysis or display; ``''`` for stages with one job.
+        Analysis, display or step of a comparison; ``''`` for stages with one job.
     raw : tuple of str
         Raw files, below the data root.
     inputs, outputs : tuple of str
-        Files below the results folder of the study, with forward slashes.
+        Files below the results folder of the study, with forward slashes. A comparison
+        reads results of studies, which begin with ``../``.
     spec : str
         Digest of the slice of the study file that the job reads.
     data : str
@@ -122,9 +126,9 @@ class Job:
         Parameters
         ----------
         study : Path
-            The study file.
+            The study file, or the comparison file.
         results : Path
-            The results folder of the study.
+            The results folder of the study, or of the comparison.
         data_root : Path, optional
             Where raw files are, if not beside the study file.
         """
@@ -139,11 +143,26 @@ class Job:
                 words += ["--adam", f"{out}/adam", "--out", f"{out}/ard"]
             case "display":
                 words += ["--ard", f"{out}/ard", "--out", out]
+            case "across":
+                words += ["--results", results.parent.as_posix(), "--out", out]
             case _:
                 words += ["--results", out]
         if data_root is not None and self.stage in ("ingest", "manifest"):
             words += ["--data-root", data_root.as_posix()]
         return words
+
+
+def orphans_of(jobs: Iterable[Job], results: Path) -> list[Path]:
+    """Return files of an earlier plan: results that none of these jobs makes.
+
+    Only names such as jobs give are looked at; what a person put there stays.
+    """
+    made = {results / file for job in jobs for file in job.outputs}
+    kinds = {(path.parent, path.suffix) for path in made if path.parent != results}
+    found = {
+        path for folder, suffix in kinds for path in folder.glob(f"[a-z]*{suffix}")
+    }
+    return sorted(path for path in found - made if path.is_file())
 
 
 class Plan:
@@ -170,6 +189,11 @@ class Plan:
             raise SpecError(f"{path}: the displays cannot be planned\n{lines}")
         return cls(study)
 
+    @property
+    def path(self) -> Path:
+        """The study file."""
+        return self.study.path
+
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """All jobs."""
@@ -188,12 +212,7 @@ class Plan:
 
         Only names such as jobs give are looked at; what a person put there stays.
         """
-        made = {results / file for job in self.jobs for file in job.outputs}
-        kinds = {(path.parent, path.suffix) for path in made if path.parent != results}
-        found = {
-            path for folder, suffix in kinds for path in folder.glob(f"[a-z]*{suffix}")
-        }
-        return sorted(path for path in found - made if path.is_file())
+        return orphans_of(self.jobs, results)
 
     def raw_files(self) -> tuple[str, ...]:
         """Return the raw files that exist; `outcomes ingest` reports the others."""
@@ -322,6 +341,24 @@ class Plan:
         used = {(p.instrument, p.score) for p in parts if hasattr(p, "instrument")}
         return [list(pair) for pair in sorted(used)]
 
+    def _with_parts(self, endpoints: list[str]) -> list[str]:
+        """Return endpoints and those that they are made of, however deep, once each."""
+        found: dict[str, None] = {}
+        waiting = list(endpoints)
+        while waiting:
+            name = waiting.pop(0)
+            if name in found:
+                continue
+            found[name] = None
+            match self.study.spec.endpoints[name]:
+                case TimeToEventEndpoint() as timed:
+                    waiting += timed.parts
+                case AllOfEndpoint(of=parts):
+                    waiting += parts
+                case SustainedEndpoint(of=part):
+                    waiting.append(part)
+        return list(found)
+
     def _analysis_slice(self, analysis: AnyAnalysis) -> dict[str, Any]:
         """Return what one analysis reads: itself, its estimands and endpoints."""
         spec = self.study.spec
@@ -347,6 +384,10 @@ class Plan:
                 labels = self._content["sources"]["dm"]["covariates"]
             case Change(model=LmmModel()):
                 labels = self._content["sources"]["dm"]["covariates"]
+            case TimeToEvent():
+                entry = analysis.entry_weights
+                endpoints = list(entry.history) if entry is not None else []
+                labels = self._content["sources"]["dm"]["covariates"]
             case Responders():
                 estimands = list(analysis.estimands.values())
                 endpoints = list(analysis.endpoints)
@@ -355,6 +396,8 @@ class Plan:
                 estimands += [part.estimand] if part.estimand else []
                 endpoints += [part.endpoint] if part.endpoint else []
         endpoints += [spec.estimand(name).endpoint for name in estimands]
+        if isinstance(analysis, TimeToEvent):
+            endpoints = self._with_parts(endpoints)
         return {
             **self._sections(*_ANALYSE),
             "analyses": [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from golden.small_times import times
 from outcomes.ard.rows import ArdRows, write_ard
 from outcomes.study.load import StudyFile
 from outcomes.study.spec import Study
@@ -29,13 +30,24 @@ CONTENT: dict[str, Any] = {
         {"id": "BASELINE", "label": "Baseline", "day": -1, "baseline": True},
         {"id": "DAY2", "label": "Day 2", "day": 2, "window": [2, 4]},
         {"id": "WEEK3", "label": "Week 3", "day": 22, "window": [19, 26]},
+        {"id": "WEEK12", "label": "Week 12", "day": 85},
     ],
+    "follow_up": {"start": "WEEK12"},
     "sources": {
         "dm": {
             "file": "dm.csv",
             "columns": {"USUBJID": "id", "ARMCD": "arm", "SITEID": "site"},
         },
         "cm": {"file": "cm.csv", "columns": {"USUBJID": "id"}},
+        "ds": {
+            "file": "ds.csv",
+            "columns": {
+                "USUBJID": "id",
+                "DSTERM": "term",
+                "DSSTDTC": "date",
+                "EPOCH": "epoch",
+            },
+        },
         "ex": {"file": "ex.csv", "columns": {"USUBJID": "id"}},
         "qs": [
             {
@@ -55,7 +67,11 @@ CONTENT: dict[str, Any] = {
             },
         ],
     },
-    "populations": {"FAS": "RANDFL == 'Y'", "SAF": "TRTFL == 'Y'"},
+    "populations": {
+        "FAS": "RANDFL == 'Y'",
+        "SAF": "TRTFL == 'Y'",
+        "FUS": "RANDFL == 'Y' and FUPFL == 'Y'",
+    },
     "endpoints": {
         "madrs_change": {"kind": "change", "instrument": "MADRS", "score": "total"},
         "madrs_response": {
@@ -65,6 +81,29 @@ CONTENT: dict[str, Any] = {
             "score": "total",
             "reduction": 50,
             "label": "MADRS response",
+        },
+        "relapse": {
+            "kind": "time-to-event",
+            "paramcd": "RELAPSE",
+            "origin": "first-dose",
+            "events": [
+                {
+                    "kind": "criterion",
+                    "endpoint": "madrs_response",
+                    "equals": "N",
+                    "assessments": 2,
+                    "apart": [5, 15],
+                    "label": "Symptoms back",
+                }
+            ],
+            "competing": [
+                {
+                    "kind": "withdrawal",
+                    "reasons": ["ADVERSE EVENT"],
+                    "label": "Withdrawal for an adverse event",
+                }
+            ],
+            "label": "Time to relapse",
         },
     },
     "estimands": [
@@ -149,6 +188,16 @@ CONTENT: dict[str, Any] = {
             "endpoint": "madrs_change",
             "population": "FAS",
             "model": {"random": {"SITEID": "1"}},
+        },
+        {
+            "id": "relapse",
+            "question": "time-to-event",
+            "endpoint": "relapse",
+            "population": "FAS",
+            "days": [14, 84],
+            "follow_up": True,
+            "followed_up": "FUS",
+            "entry_weights": {"history": ["madrs_change"]},
         },
     ],
 }
@@ -526,4 +575,5 @@ _RESULTS: dict[str, Callable[[ArdRows], None]] = {
     "predicts-outcome": prediction,
     "longitudinal-responders": longitudinal,
     "clustering": clustering,
+    "time-to-event": times,
 }

@@ -31,6 +31,12 @@ DISPLAYS = {
     "course-probability-curves": "figures",
     "clusters-components": "tables",
     "clusters-caterpillar": "figures",
+    "relapse-durability": "tables",
+    "relapse-entry": "tables",
+    "relapse-survival": "figures",
+    "relapse-incidence": "figures",
+    "relapse-swimmer": "figures",
+    "relapse-hazards": "figures",
 }
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pandas as pd
 import pytest
 
-from outcomes.models.survival.interval_censoring import turnbull
+from parity.survival_compare import TURNBULL, agree, intervals
 
-REFERENCE = Path(__file__).parent / "reference" / "survival_turnbull.json"
 NAMES = ("few", "many", "mixed", "ordinary")
 # EM steps end at 1e-15 per step; measured: 7e-15.
 CLOSE = 1e-12
@@ -21,23 +14,20 @@ CLOSE = 1e-12
 USUAL = 1e-3
 
 
-@cache
-def cases() -> dict[str, Any]:
-    return {case["id"]: case for case in json.loads(REFERENCE.read_text())["cases"]}
-
-
 def test_every_case_is_used() -> None:
-    assert set(cases()) == set(NAMES)
+    assert set(TURNBULL) == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_survival_matches_survfit_where_it_is_determined(name: str) -> None:
-    case = cases()[name]
-    found = turnbull(
-        pd.DataFrame(case["data"], dtype=float), left="left", right="right"
-    )
-    assert found.converged
-    at = found.at(case["time"])
-    np.testing.assert_allclose(at["survival_low"], at["survival_high"], atol=1e-12)
-    np.testing.assert_allclose(at["survival_high"], case["survival"], atol=CLOSE)
-    assert np.abs(at["survival_high"] - case["usual"]).max() < USUAL
+    found = intervals(name)
+    agree(found, CLOSE)
+    usual = np.array(TURNBULL[name]["usual"])
+    assert np.abs(found[1].ours - usual).max() < USUAL
+
+
+@pytest.mark.xfail(strict=True, reason="its EM steps stop early (differences.md, 22)")
+@pytest.mark.parametrize("name", NAMES)
+def test_survival_matches_survfit_where_its_own_rule_stops(name: str) -> None:
+    usual = np.array(TURNBULL[name]["usual"])
+    assert intervals(name)[1].ours == pytest.approx(usual, rel=0, abs=1e-9)

@@ -74,7 +74,7 @@ def test_a_stage_without_its_input_says_so(
     assert "DataError" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["mdma-ptsd", "psilocybin-trd"])
+@pytest.mark.parametrize("name", ["ketamine-trd", "mdma-ptsd", "psilocybin-trd"])
 def test_the_embedded_trials_are_clean(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -7,17 +7,20 @@ import pytest
 import yaml
 
 from outcomes.plan import STAGES, Job, Plan
+from outcomes.plan_across import ComparisonPlan
 from shared import ROOT
 
 STUDIES = sorted((ROOT / "data").glob("*/study.yaml"))
+STUDY = ROOT / "data/mdma-ptsd/study.yaml"
+"""The one that is edited; the others are only planned."""
 
 
 def plan_after(tmp_path: Path, change: Any) -> Plan:
-    content = yaml.safe_load(STUDIES[0].read_text("utf-8"))
+    content = yaml.safe_load(STUDY.read_text("utf-8"))
     change(content)
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    return Plan.of(path, STUDIES[0].parent)
+    return Plan.of(path, STUDY.parent)
 
 
 def changed(before: Plan, after: Plan) -> set[str]:
@@ -28,11 +31,30 @@ def changed(before: Plan, after: Plan) -> set[str]:
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan.of(STUDIES[0])
+    return Plan.of(STUDY)
 
 
-def test_both_embedded_trials_are_there() -> None:
-    assert [path.parent.name for path in STUDIES] == ["mdma-ptsd", "psilocybin-trd"]
+def test_the_embedded_trials_are_there() -> None:
+    assert [path.parent.name for path in STUDIES] == [
+        "ketamine-trd",
+        "mdma-ptsd",
+        "psilocybin-trd",
+    ]
+
+
+def test_the_embedded_comparison_is_of_the_embedded_trials() -> None:
+    plan = ComparisonPlan.of(ROOT / "data/durability.yaml")
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8"))
+    assert config["comparisons"] == {plan.id: {"file": "data/durability.yaml"}}
+    studies = {id: ROOT / entry["study"] for id, entry in config["studies"].items()}
+    assert plan.problems_with(studies) == []
+    made = {
+        f"../{path.parent.name}/{file}"
+        for path in STUDIES
+        for job in Plan.of(path).jobs
+        for file in job.outputs
+    }
+    assert set(plan.job("display").inputs) <= made
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)

@@ -19,6 +19,7 @@ from outcomes.displays.render import render_displays
 from outcomes.ingest.read import ingest_study
 from outcomes.plan import _ANALYSE, _DERIVE, _DISPLAY, _INGEST
 from outcomes.study.analyses import (
+    AnyAnalysis,
     BaselineCharacteristics,
     Change,
     Clustering,
@@ -26,6 +27,7 @@ from outcomes.study.analyses import (
     Disposition,
     LongitudinalResponders,
     PredictsOutcome,
+    TimeToEvent,
 )
 from outcomes.study.load import StudyFile, load_study
 from outcomes.study.model import LmmModel
@@ -40,6 +42,7 @@ _LABELLED = (
     Clustering,
     Diagnostics,
     LongitudinalResponders,
+    TimeToEvent,
 )
 """Questions whose results hold the labels of declared covariates."""
 
@@ -112,39 +115,78 @@ def test_derive(study: StudyFile, whole: Path, tmp_path: Path) -> None:
     assert digests(tmp_path) == digests(whole / "adam")
 
 
-def test_every_analysis(study: StudyFile, whole: Path, tmp_path: Path) -> None:
+def made_of(spec: Study, names: set[str | None]) -> set[str | None]:
+    """Return endpoints and the yes/no endpoints they are made of, however deep."""
+    found: set[str | None] = set()
+    waiting = [name for name in names if name is not None]
+    while waiting:
+        name = waiting.pop()
+        endpoint = spec.endpoints[name]
+        of = getattr(endpoint, "of", [])
+        parts = [of] if isinstance(of, str) else [*of, *getattr(endpoint, "parts", [])]
+        waiting += [part for part in parts if part not in found]
+        found.add(name)
+    return found
+
+
+def read_by(study: StudyFile, analysis: AnyAnalysis) -> StudyFile:
+    """Return the study with no more than an analysis reads."""
     spec = study.spec
-    for analysis in spec.analyses:
-        counted = [
-            other
-            for other in spec.analyses
-            if isinstance(analysis, Disposition)
-            and isinstance(other, Change)
-            and other.prespecified
-        ]
-        parts = [analysis, *counted]
-        if isinstance(analysis, Diagnostics):
-            parts.append(spec.analysis(analysis.of))
-        names = {getattr(part, "estimand", None) for part in parts}
-        names |= set(getattr(analysis, "estimands", {}).values())
-        estimands = [estimand for estimand in spec.estimands if estimand.id in names]
-        used = {getattr(part, "endpoint", None) for part in parts}
-        used |= set(getattr(analysis, "endpoints", []))
-        used |= set(getattr(analysis, "scores", []))
-        used |= {getattr(analysis, "baseline", None)}
-        used |= {estimand.endpoint for estimand in estimands}
-        replaced: dict[str, object] = {
-            "analyses": parts,
-            "estimands": estimands,
-            "endpoints": {k: v for k, v in spec.endpoints.items() if k in used},
-        }
-        model = getattr(analysis, "model", None)
-        if isinstance(analysis, _LABELLED) or isinstance(model, LmmModel):
-            dm = SubjectSource.model_construct(covariates=spec.sources.dm.covariates)
-            replaced["sources"] = Sources.model_construct(dm=dm)
-        part = restricted(study, _ANALYSE, **replaced)
+    counted = [
+        other
+        for other in spec.analyses
+        if isinstance(analysis, Disposition)
+        and isinstance(other, Change)
+        and other.prespecified
+    ]
+    parts = [analysis, *counted]
+    if isinstance(analysis, Diagnostics):
+        parts.append(spec.analysis(analysis.of))
+    names = {getattr(part, "estimand", None) for part in parts}
+    names |= set(getattr(analysis, "estimands", {}).values())
+    estimands = [estimand for estimand in spec.estimands if estimand.id in names]
+    used = {getattr(part, "endpoint", None) for part in parts}
+    used |= set(getattr(analysis, "endpoints", []))
+    used |= set(getattr(analysis, "scores", []))
+    used |= {getattr(analysis, "baseline", None)}
+    used |= {estimand.endpoint for estimand in estimands}
+    if isinstance(analysis, TimeToEvent):
+        weights = analysis.entry_weights
+        used |= set(weights.history if weights is not None else [])
+        used = made_of(spec, used)
+    replaced: dict[str, object] = {
+        "analyses": parts,
+        "estimands": estimands,
+        "endpoints": {k: v for k, v in spec.endpoints.items() if k in used},
+    }
+    model = getattr(analysis, "model", None)
+    if isinstance(analysis, _LABELLED) or isinstance(model, LmmModel):
+        dm = SubjectSource.model_construct(covariates=spec.sources.dm.covariates)
+        replaced["sources"] = Sources.model_construct(dm=dm)
+    return restricted(study, _ANALYSE, **replaced)
+
+
+def test_every_analysis(study: StudyFile, whole: Path, tmp_path: Path) -> None:
+    for analysis in study.spec.analyses:
+        part = read_by(study, analysis)
         run_analyses(part, [analysis.id], whole / "adam", tmp_path)
     assert digests(tmp_path) == digests(whole / "ard")
+
+
+def test_a_study_with_a_follow_up(tmp_path: Path) -> None:
+    study = load_study(ROOT / "data/psilocybin-trd/study.yaml")
+    ingest_study(study, tmp_path / "sdtm")
+    derive_study(study, tmp_path / "sdtm", tmp_path / "adam")
+    part = restricted(study, _DERIVE)
+    derive_study(part, tmp_path / "sdtm", tmp_path / "part/adam")
+    assert digests(tmp_path / "part/adam") == digests(tmp_path / "adam")
+    timed = [one for one in study.spec.analyses if isinstance(one, TimeToEvent)]
+    assert any(one.entry_weights is not None for one in timed)
+    run_analyses(study, [one.id for one in timed], tmp_path / "adam", tmp_path / "ard")
+    for one in timed:
+        part = read_by(study, one)
+        run_analyses(part, [one.id], tmp_path / "adam", tmp_path / "part/ard")
+    assert digests(tmp_path / "part/ard") == digests(tmp_path / "ard")
 
 
 def test_every_display(study: StudyFile, whole: Path, tmp_path: Path) -> None:

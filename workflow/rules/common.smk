@@ -1,4 +1,4 @@
-# The plans of all studies, read once.
+# The plans of all studies and comparisons, read once.
 import os
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ from snakemake.utils import validate
 
 from outcomes.errors import OutcomesError
 from outcomes.plan import Plan
+from outcomes.plan_across import ComparisonPlan
 
 RESULTS = Path("results")
 
@@ -55,9 +56,36 @@ def read_plans():
     return plans
 
 
-def below(study, files):
-    """Place files of a plan below the results folder of their study."""
-    return [(RESULTS / study / file).as_posix() for file in files]
+def read_comparisons():
+    """Plan every comparison; of those that are not valid, say all that is wrong."""
+    plans, problems = {}, []
+    studies = {
+        study: Path(entry["study"]) for study, entry in config["studies"].items()
+    }
+    for comparison, entry in (config.get("comparisons") or {}).items():
+        where = f"config: comparisons.{comparison}"
+        try:
+            plan = ComparisonPlan.of(Path(entry["file"]))
+        except OutcomesError as problem:
+            problems.append(str(problem))
+            continue
+        if plan.id != comparison:
+            problems.append(
+                f"{where}: the comparison file calls itself '{plan.id}'; use that as "
+                "the key."
+            )
+        if comparison in studies:
+            problems.append(f"{where}: is the key of a study, too; choose another.")
+        problems += [f"{where}: {said}" for said in plan.problems_with(studies)]
+        plans[comparison] = plan
+    if problems:
+        raise WorkflowError("\n".join(problems))
+    return plans
+
+
+def below(plan, files):
+    """Place files of a plan below its results folder; ``../`` leads to another."""
+    return [Path(os.path.normpath(RESULTS / plan / file)).as_posix() for file in files]
 
 
 def raw_files(study, job):
@@ -65,12 +93,10 @@ def raw_files(study, job):
     return [raw_path(PLANS[study], file) for file in job.raw]
 
 
-def command(study, job):
+def command(plan, job):
     """Return the words behind ``python -m outcomes`` for a job."""
-    root = config["studies"][study].get("data_root")
-    return job.command(
-        PLANS[study].study.path, RESULTS / study, Path(root) if root else None
-    )
+    root = config["studies"].get(plan, {}).get("data_root")
+    return job.command(PLANS[plan].path, RESULTS / plan, Path(root) if root else None)
 
 
 def literally(value):
@@ -79,13 +105,13 @@ def literally(value):
 
 
 def all_outputs():
-    """Return every file of every study."""
+    """Return every file of every study and comparison."""
     return [
         path
-        for study, plan in PLANS.items()
+        for name, plan in PLANS.items()
         for job in plan.jobs
-        for path in below(study, job.outputs)
+        for path in below(name, job.outputs)
     ]
 
 
-PLANS = read_plans()
+PLANS = {**read_plans(), **read_comparisons()}

@@ -1,24 +1,24 @@
-# One rule per job of the plan: the files, the command and the digests stand there.
-for study, plan in PLANS.items():
+# One rule per job of each plan: the files, the command and the digests stand there.
+for name, plan in PLANS.items():
     for job in plan.jobs:
 
         rule:
             name:
-                f"{study}.{job.rule}"
+                f"{name}.{job.rule}"
             input:
-                raw_files(study, job),
-                below(study, job.inputs),
+                raw_files(name, job),
+                below(name, job.inputs),
             output:
-                below(study, job.outputs),
+                below(name, job.outputs),
             log:
-                f"logs/{study}/{job.name}.log",
+                f"logs/{name}/{job.name}.log",
             benchmark:
-                f"benchmarks/{study}/{job.name}.tsv"
+                f"benchmarks/{name}/{job.name}.tsv"
             conda:
                 "../envs/outcomes.yaml"
             threads: 1
             params:
-                words=literally(command(study, job)),
+                words=literally(command(name, job)),
                 spec=job.spec,
                 data=job.data,
                 code=job.code,

@@ -73,7 +73,7 @@ def analyse(
     for score in analysis.scores:
         paramcd = paramcd_of(spec, score)
         records = adqs[adqs["PARAMCD"] == paramcd]
-        here = ard.at(endpoint=score, visit=visit.id, time=visit.day)
+        here = ard.at(endpoint=score, visit=visit.id, time=visit.time)
         if records.empty:
             here.fail(
                 f"adqs has no record of {paramcd}; see the issue log of derive for "

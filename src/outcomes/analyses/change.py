@@ -101,13 +101,13 @@ def _observed(data: ChangeData, ard: ArdRows) -> None:
         ard.add_all(
             moments(own),
             visit=first.id,
-            time=first.day,
+            time=first.time,
             arm=arm,
             term="observed-value",
             n_subjects=len(own),
         )
     for visit in data.visits:
-        here = ard.at(visit=visit.id, time=visit.day)
+        here = ard.at(visit=visit.id, time=visit.time)
         for arm in data.people.arms:
             values = numbers(data.at(visit.id, arm)["AVAL"])
             changes = data.changes(visit.id, arm)
@@ -131,7 +131,7 @@ def _visit_by_visit(
 ) -> None:
     """Add LS means, and differences from the control where there is one."""
     places: dict[str, dict[str, Any]] = {
-        visit.id: {"visit": visit.id, "time": visit.day} for visit in data.visits
+        visit.id: {"visit": visit.id, "time": visit.time} for visit in data.visits
     }
     visits = {visit.id: [visit.id] for visit in data.visits}
     means = ard.at(term="lsmean")

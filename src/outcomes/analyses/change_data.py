@@ -316,7 +316,7 @@ def with_weeks(spec: Study, records: Frame, found: list[Grouping]) -> Frame:
     """Add the weeks that slopes are over: from the origin to the planned day."""
     if not any(WEEK in one.effects for one in found):
         return records
-    weeks = {visit.id: elapsed(visit.day) / 7.0 for visit in spec.visits}
+    weeks = {visit.id: elapsed(visit.time) / 7.0 for visit in spec.visits}
     return records.assign(**{WEEK: records["AVISIT"].map(weeks).astype("float64")})
 
 
@@ -352,7 +352,7 @@ def _with_days(spec: Study, model: MmrmModel | LmmModel, records: Frame) -> Fram
     if model.coordinate == "observed-day":
         days = records["ADY"].astype("float64")
         return records.assign(**{DAY: days.where(days <= 0, days - 1)})
-    target_days = {visit.id: elapsed(visit.day) for visit in spec.visits}
+    target_days = {visit.id: elapsed(visit.time) for visit in spec.visits}
     return records.assign(**{DAY: records["AVISIT"].map(target_days).astype("float64")})
 
 
@@ -370,8 +370,8 @@ def _refuse_same_day(records: Frame) -> None:
 
 def _not_analysed(spec: Study, records: Frame, used: Frame) -> dict[str, int]:
     """Count the records after baseline that were not flagged, by reason."""
-    last = spec.baseline_visit.day
-    early = [visit.id for visit in spec.visits if visit.day <= last]
+    last = spec.baseline_visit.time
+    early = [visit.id for visit in spec.visits if visit.time <= last]
     before = records["AVISIT"].isin(early) | (records["ABLFL"] == "Y")
     rest = records[~before & ~records.index.isin(used.index)]
     why = rest["ANL01RS"].where(rest["ANL01RS"] != "", NOT_FLAGGED)

@@ -111,9 +111,9 @@ def _at_targets(data: ChangeData, fit: MmrmFit, one_day: Frame) -> Frame:
     return pd.DataFrame(sigma, index=fit.visits, columns=fit.visits)
 
 
-def day_of(data: ChangeData, visit: str) -> int:
+def day_of(data: ChangeData, visit: str) -> float:
     """Return the planned day of a visit of the model."""
-    return next(v.day for v in [data.start, *data.visits] if v.id == visit)
+    return next(v.time for v in [data.start, *data.visits] if v.id == visit)
 
 
 def _add_covariance(data: ChangeData, covariance: Frame, ard: ArdRows) -> None:

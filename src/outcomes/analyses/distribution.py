@@ -55,7 +55,7 @@ def analyse(
         population=what.population,
         estimand=what.estimand,
         visit=visit.id,
-        time=visit.day,
+        time=visit.time,
         method=in_words("observed cases", QUANTILES, what.handling),
     )
     fail_empty_arms(people, ard)

@@ -58,7 +58,7 @@ def add_influence(
     DataError
         If ADSL lacks a column.
     """
-    ard = ard.at(visit=data.visit.id, time=data.visit.day, comparator=reference or "")
+    ard = ard.at(visit=data.visit.id, time=data.visit.time, comparator=reference or "")
     term = "lsmean" if reference is None else "difference"
 
     def result(of: MmrmFit) -> Estimates:

@@ -133,7 +133,7 @@ def _observed(data: BinaryData, ard: ArdRows) -> None:
             ard.add_all(
                 counts,
                 visit=visit.id,
-                time=visit.day,
+                time=visit.time,
                 arm=arm,
                 term="observed",
                 n_subjects=len(values),
@@ -305,7 +305,7 @@ def _place(
     """Return where a result stands: visit, arm and comparator."""
     arm = str(row.get(data.people.arm_variable, data.people.arms[0]))
     visit = str(row.get("AVISIT", visits[0].id))
-    day = next(v.day for v in visits if v.id == visit)
+    day = next(v.time for v in visits if v.id == visit)
     arms = [name for name in (arm, reference) if name]
     n = sum(len(data.at(visit, name)) for name in arms)
     return {
@@ -372,7 +372,7 @@ def _fail_empty(
     """Say of each arm without any record that it has no result."""
     for arm in data.empty_arms:
         for visit in visits:
-            here = ard.at(visit=visit.id, time=visit.day, arm=arm, n_subjects=0)
+            here = ard.at(visit=visit.id, time=visit.time, arm=arm, n_subjects=0)
             here.fail("not estimable: the arm has no record.", term="risk")
             if reference is not None:
                 line = here.at(comparator=reference, term="risk-difference")
@@ -388,7 +388,7 @@ def _fail(
 ) -> None:
     """Say of every arm at some visits why it has no result."""
     for visit in visits:
-        here = ard.at(visit=visit.id, time=visit.day)
+        here = ard.at(visit=visit.id, time=visit.time)
         for arm in data.people.arms:
             line = here.at(arm=arm, n_subjects=len(data.at(visit.id, arm)))
             line.fail(reason, term="risk")

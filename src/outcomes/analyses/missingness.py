@@ -71,7 +71,7 @@ def analyse(
     known = baseline_values(records).dropna().index
     first = spec.baseline_visit
     fail_empty_arms(people, ard)
-    _visit(people, ids.isin(known), ard.at(visit=first.id, time=first.day))
+    _visit(people, ids.isin(known), ard.at(visit=first.id, time=first.time))
     if not visits:
         ard.fail(
             f"no record of {what.paramcd} at a visit after baseline.",
@@ -81,7 +81,7 @@ def analyse(
         return
     reasons = _reasons(people.subjects, seen, rescued)
     for visit in visits:
-        here = ard.at(visit=visit.id, time=visit.day)
+        here = ard.at(visit=visit.id, time=visit.time)
         _visit(people, seen[visit.id].reset_index(drop=True), here)
         _missing_by_reason(people, reasons[visit.id], here)
     _patterns(people, seen, ard)

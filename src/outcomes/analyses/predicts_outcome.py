@@ -93,7 +93,7 @@ def analyse(
         population=data.what.population,
         estimand=data.what.estimand,
         visit=visit.id,
-        time=visit.day,
+        time=visit.time,
         session=analysis.predictor.session,
     )
     part = analysis.predictor

@@ -106,7 +106,7 @@ def analyse(
                 fail_visit(visit, own)
                 continue
             rows = records[records["AVISIT"] == visit.id]
-            here = own.at(visit=visit.id, time=visit.day)
+            here = own.at(visit=visit.id, time=visit.time)
             for method in (NRI, OBSERVED):
                 counts = counts_by_arm(people, rows, method)
                 _report(spec, analysis, counts, what, here.at(method_id=method))

@@ -134,7 +134,7 @@ def fail_visit(visit: Visit, ard: ArdRows) -> None:
     ard.fail(
         f"no value to analyse at {visit.id}, the visit of this analysis.",
         visit=visit.id,
-        time=visit.day,
+        time=visit.time,
         term="visit",
         n_subjects=0,
     )
@@ -197,7 +197,7 @@ def score_paramcd(name: str, score: str) -> str:
 def post_baseline(spec: Study) -> list[Visit]:
     """Return the scheduled visits after the baseline visit, in order."""
     baseline = spec.baseline_visit
-    return [visit for visit in spec.visits if visit.day > baseline.day]
+    return [visit for visit in spec.visits if visit.time > baseline.time]
 
 
 def scheduled(spec: Study, records: Frame) -> list[Visit]:

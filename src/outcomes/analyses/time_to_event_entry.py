@@ -108,7 +108,7 @@ def add_entry(spec: Study, data: EventData, adqs: Frame, ard: ArdRows) -> None:
         _add(here.at(term="without-record", warning=_unclosed(unknown)), unknown, n)
         for visit in visits:
             seen = set(answers.loc[answers["AVISIT"] == visit.id, "USUBJID"])
-            line = here.at(term="assessed", visit=visit.id, time=visit.day)
+            line = here.at(term="assessed", visit=visit.id, time=visit.time)
             _add(line, int(ids.isin(seen).sum()), n)
         last = stages.reindex(own.index)
         for stage in sorted(set(stages)):

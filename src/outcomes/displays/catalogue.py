@@ -57,6 +57,12 @@ _AFTER_TITLE = {
     "correlation": "fitted and empirical correlation",
     "influence": "one part of the subjects left out",
     "left-out": "one part of the subjects left out",
+    "durability": "events, Kaplan-Meier estimates and comparisons",
+    "entry": "entry into the follow-up, and what selection changes",
+    "survival": "subjects without the event over time",
+    "incidence": "cumulative incidence of the event and of competing events",
+    "swimmer": "course of each subject",
+    "hazards": "hazard ratio over time (scaled Schoenfeld residuals)",
 }
 """Added to an analysis' own title, where one analysis has several displays."""
 
@@ -118,7 +124,7 @@ def default_displays(spec: Study) -> list[PlannedDisplay]:
     used: set[tuple[Kind, str]] = set()
     displays = []
     for analysis in spec.analyses:
-        for template in templates_of(analysis):
+        for template in templates_of(spec, analysis):
             number = _free_number(template, used, taken)
             used.add(_plain(template.kind, number))
             displays.append(
@@ -140,7 +146,7 @@ def _plain(kind: Kind, number: str) -> tuple[Kind, str]:
 
 def _kind_of(spec: Study, id: str) -> Kind:
     for analysis in spec.analyses:
-        for template in templates_of(analysis):
+        for template in templates_of(spec, analysis):
             if f"{analysis.id}-{template.name}" == id:
                 return template.kind
     return "table"

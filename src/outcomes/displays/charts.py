@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from outcomes.displays.across_chart import AcrossChart
 from outcomes.displays.palette import Look
 
 
@@ -219,6 +220,127 @@ class EffectsChart:
     x_label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A step function of time; limits are None where they do not exist.
+
+    ``marked`` are its values at declared days, ``lost`` those where somebody was
+    censored. ``dash`` names the line.
+    """
+
+    name: str
+    look: Look
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    limits: tuple[tuple[float, float] | None, ...]
+    marked: tuple[tuple[float, float], ...] = ()
+    lost: tuple[tuple[float, float], ...] = ()
+    dash: str = "solid"
+    band: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CountLines:
+    """Counts of one arm below the days: lines of a label and one text per day."""
+
+    name: str
+    look: Look
+    lines: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesPanel:
+    """Curves on one pair of axes; ``counts`` stand below them."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    counts: tuple[CountLines, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesChart:
+    """Step functions of time as proportions: wide panels, then small ones beside.
+
+    ``whole`` draws the vertical axis to 100%. ``styles`` say what the lines of small
+    panels are: dash and words. ``remarks`` stand under the legend.
+    """
+
+    panels: tuple[CurvesPanel, ...]
+    days: tuple[float, ...]
+    x_label: str
+    y_label: str
+    whole: bool
+    small: tuple[CurvesPanel, ...] = ()
+    styles: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The time of one subject: how long, how it ended (index of an ending), and when.
+
+    ``seen`` are assessments: day and whether the answer was yes.
+    """
+
+    stop: float
+    ending: int
+    entry: float | None
+    seen: tuple[tuple[float, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LanesPanel:
+    """The subjects of one arm, in the order in which they are drawn."""
+
+    name: str
+    look: Look
+    lanes: tuple[Lane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A way in which time ends; ``kind`` is event, competing or censored."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanesChart:
+    """One bar per subject, in a panel per arm.
+
+    ``seen`` are the words for assessments with yes and with no, ``entry`` that for the
+    mark of entry into the follow-up.
+    """
+
+    panels: tuple[LanesPanel, ...]
+    endings: tuple[Ending, ...]
+    seen: tuple[str, str] | None
+    entry: str
+    x_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPanel:
+    """Points over time with a smooth line, of one comparison."""
+
+    name: str
+    look: Look
+    points: tuple[tuple[float, float], ...]
+    smooth: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrendsChart:
+    """Points with a smooth over time, around zero."""
+
+    panels: tuple[TrendPanel, ...]
+    x_label: str
+    y_label: str
+    remark: str = ""
+    """Stands above the panels."""
+
+
 Chart = (
     CoursesChart
     | StepsChart
@@ -227,4 +349,8 @@ Chart = (
     | HeatChart
     | ForestChart
     | EffectsChart
+    | CurvesChart
+    | LanesChart
+    | TrendsChart
+    | AcrossChart
 )

@@ -19,10 +19,16 @@ from outcomes.displays.description import text as plain
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
-from outcomes.displays.words import population_of, reason, result_words, subject_of
-from outcomes.study.analyses import AnyAnalysis
+from outcomes.displays.words import (
+    EVENT_METHODS,
+    population_of,
+    reason,
+    result_words,
+    subject_of,
+)
+from outcomes.study.analyses import AnyAnalysis, TimeToEvent
 from outcomes.study.displays import population_words
-from outcomes.study.spec import Arm, Study
+from outcomes.study.spec import Arm, Study, Visit
 
 _REASONS_SHOWN = 5
 _VERSION = re.compile(r"outcomes [0-9][0-9A-Za-z.+]*")
@@ -63,9 +69,15 @@ class Context:
         return [arm for arm in self.spec.arms if not arm.control]
 
     @property
+    def visits(self) -> list[Visit]:
+        """The visits that the analysis sees: those of the follow-up if it says so."""
+        spec = self.spec if self.subject.follow_up else self.spec.without_follow_up()
+        return spec.visits
+
+    @property
     def later_visits(self) -> list[str]:
-        """Ids of the visits after baseline, in order."""
-        ids = [visit.id for visit in self.spec.visits]
+        """Ids of the visits after baseline that the analysis sees, in order."""
+        ids = [visit.id for visit in self.visits]
         return ids[ids.index(self.spec.baseline_visit.id) + 1 :]
 
     @property
@@ -117,8 +129,14 @@ class Context:
             return "All subjects of the study"
         found = dict.fromkeys(row.population for row in self.results.rows)
         ids = [id for id in found if id] or [population_of(self.spec, self.analysis)]
-        names = [population_words(id, enrolled=self.single_arm) for id in ids if id]
+        names = [self._population_name(id) for id in ids if id]
         return "; ".join(names) or "All subjects"
+
+    def _population_name(self, id: str) -> str:
+        """Name a population; that of who entered a follow-up says that it is one."""
+        if id == getattr(self.subject, "followed_up", None):
+            return f"Selected: entered follow-up ({id})"
+        return population_words(id, enrolled=self.single_arm)
 
     def failures(self) -> tuple[str, ...]:
         """Say why results are absent: where and what, one sentence each."""
@@ -133,6 +151,8 @@ class Context:
         return tuple(reasons)
 
     def _failure(self, row: Result) -> str:
+        if row.method_id in EVENT_METHODS:
+            return self._event_failure(row)
         term = row.term.removesuffix(_LEFT_OUT).removesuffix(_AVERAGE)
         level = self._level_label(row.level)
         if level and row.term.endswith(_LEFT_OUT):
@@ -149,6 +169,17 @@ class Context:
         said = f"{place}: not computed" if place else "not computed"
         return f"{said[0].upper()}{said[1:]}, because {reason(row)}."
 
+    def _event_failure(self, row: Result) -> str:
+        """Say what of the times of an arm is absent, whichever days were asked for."""
+        selected = row.population == getattr(self.subject, "followed_up", None)
+        where = [
+            self.arm_label(row.arm) if row.arm else "",
+            "selected: entered follow-up" if selected else "",
+            EVENT_METHODS[row.method_id],
+        ]
+        place = ", ".join(part for part in where if part)
+        return f"{place[0].upper()}{place[1:]}: not computed, because {reason(row)}."
+
     @property
     def failed(self) -> bool:
         """Whether the analysis as a whole could not be done."""
@@ -157,7 +188,7 @@ class Context:
 
     def footnotes(self, grid: Grid, *own: str) -> tuple[str, ...]:
         """Return all footnotes: warnings, the template's, general ones, the study's."""
-        notes = [f"Warning: {warning}" for warning in self.results.warnings]
+        notes = [f"Warning: {warning}" for warning in self._warnings]
         notes += [note for note in own if note]
         marks = [part.text for cell in grid.cells() for part in cell.parts]
         legend = [
@@ -176,6 +207,14 @@ class Context:
         if self._versions:
             notes.append(f"Computed by {', '.join(self._versions)}.")
         return tuple(notes)
+
+    @property
+    def _warnings(self) -> list[str]:
+        """Warnings of the results; those of times say several things in one."""
+        found = self.results.warnings
+        if not isinstance(self.subject, TimeToEvent):
+            return found
+        return list(dict.fromkeys(part for one in found for part in one.split("; ")))
 
     def method_phrases(self, term: str, **narrowed: str) -> list[str]:
         """Return the phrases of the ARD on how a term was computed, once each.

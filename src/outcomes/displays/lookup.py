@@ -22,6 +22,7 @@ class Result:
     endpoint: str
     population: str
     visit: str
+    time: float | None
     session: str
     arm: str
     comparator: str
@@ -82,10 +83,11 @@ class Results:
         method_id: str = "",
         endpoint: str | None = None,
         population: str | None = None,
+        time: float | None = None,
     ) -> Result | None:
         """Return the one row of this key, or None if there is none.
 
-        An endpoint or population that is not given may be any.
+        An endpoint, population or time that is not given may be any.
 
         Raises
         ------
@@ -96,18 +98,13 @@ class Results:
             *(term, statistic, visit, arm, comparator),
             *(subgroup, level, method_id),
         )
-        found = [
+        return _only(
             row
             for row in self._places.get(place, ())
-            if endpoint in (None, row.endpoint) and population in (None, row.population)
-        ]
-        if len(found) > 1:
-            ids = ", ".join(row.result_id for row in found[:3])
-            raise RenderError(
-                f"{len(found)} results stand for one place of a display ({ids}); "
-                "a display needs exactly one."
-            )
-        return found[0] if found else None
+            if endpoint in (None, row.endpoint)
+            and population in (None, row.population)
+            and time in (None, row.time)
+        )
 
     def having(
         self,
@@ -118,6 +115,8 @@ class Results:
         arm: str | None = None,
         endpoint: str | None = None,
         method_id: str | None = None,
+        population: str | None = None,
+        subgroup: str | None = None,
     ) -> list[Result]:
         """Return the rows of a term, narrowed by what is given, in file order."""
         return [
@@ -129,6 +128,8 @@ class Results:
             and arm in (None, row.arm)
             and endpoint in (None, row.endpoint)
             and method_id in (None, row.method_id)
+            and population in (None, row.population)
+            and subgroup in (None, row.subgroup)
         ]
 
     def levels(self, term: str, **narrowed: str) -> list[str]:
@@ -154,6 +155,17 @@ class Results:
         )
 
 
+def _only(rows: Iterable[Result]) -> Result | None:
+    found = list(rows)
+    if len(found) > 1:
+        ids = ", ".join(row.result_id for row in found[:3])
+        raise RenderError(
+            f"{len(found)} results stand for one place of a display ({ids}); "
+            "a display needs exactly one."
+        )
+    return found[0] if found else None
+
+
 def results_of(frame: pd.DataFrame) -> Results:
     """Take an ARD frame apart into rows.
 
@@ -166,7 +178,7 @@ def results_of(frame: pd.DataFrame) -> Results:
     records = frame[names].astype(object).to_dict("records")
     rows = []
     for record in records:
-        for name in ("value", "conf_level"):
+        for name in ("value", "conf_level", "time"):
             number = record[name]
             absent = number is None or isnan(number)
             record[name] = None if absent else float(number)

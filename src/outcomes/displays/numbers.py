@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 
 from outcomes.ard.rounding import format_number, format_p, round_half_away
 from outcomes.displays.description import Cell, Part, joined
@@ -13,6 +14,11 @@ ABSENT = "\u2013"
 """There is no such result."""
 NOT_ESTIMABLE = "NE"
 """The result was asked for, but could not be computed."""
+
+NOT_REACHED = "NR"
+"""The quantile of a time lies beyond what was observed."""
+NOT_FOLLOWED = "not followed"
+"""Nobody is observed so long."""
 
 COUNT = 0
 PERCENT = 1
@@ -84,6 +90,29 @@ def ratio(result: Result | None) -> Cell:
     if float(round_half_away(value, max(digits, 0))) >= 10.0 ** (_SIGNIFICANT - digits):
         digits -= 1
     return number(result, min(max(digits, 0), _MOST))
+
+
+def proportion(result: Result | None) -> Cell:
+    """Return a proportion as a percentage, traceable to its row.
+
+    The unit is changed on the decimal number, so that 0.0285 is 2.85 and rounds so.
+    Beyond the time observed there is none: ``not followed``.
+    """
+    if result is not None and result.value is None and result.text == NOT_FOLLOWED:
+        return Cell((Part(NOT_FOLLOWED, result.result_id),))
+    if result is None or result.value is None or not math.isfinite(result.value):
+        return number(result, PERCENT)
+    percent = float(Decimal(repr(result.value)).scaleb(2))
+    content = format_number(percent, PERCENT)
+    return Cell((Part(_with_minus(content), result.result_id),))
+
+
+def days(result: Result | None) -> Cell:
+    """Return a time in days, whole where it is; ``NR`` where it is not reached."""
+    if result is not None and result.value is None and "not reached" in result.text:
+        return Cell((Part(NOT_REACHED, result.result_id),))
+    whole = result is None or result.value is None or result.value == int(result.value)
+    return number(result, 0 if whole else 1)
 
 
 def p_value(result: Result | None) -> Cell:

@@ -18,11 +18,15 @@ from outcomes.displays.figures import (
     caterpillar,
     correlation,
     cumulative,
+    hazards,
+    incidence,
     influence,
     over_time,
     probability_curves,
     residuals,
     scatter,
+    survival,
+    swimmer,
 )
 from outcomes.displays.html import numbers_fragment, page, table_fragment
 from outcomes.displays.lookup import Results, results_of
@@ -32,6 +36,8 @@ from outcomes.displays.tables import (
     checks,
     components,
     disposition,
+    durability,
+    entry,
     left_out,
     missingness,
     prediction,
@@ -53,6 +59,8 @@ _TABLES: dict[str, Callable[[Context], Table]] = {
     "rates": responders.build,
     "probabilities": probabilities.build,
     "components": components.build,
+    "durability": durability.build,
+    "entry": entry.build,
     "coefficients": prediction.build,
 }
 _FIGURES: dict[str, Callable[[Context], Figure]] = {
@@ -63,6 +71,10 @@ _FIGURES: dict[str, Callable[[Context], Figure]] = {
     "ecdf": cumulative.build,
     "probability-curves": probability_curves.build,
     "caterpillar": caterpillar.build,
+    "survival": survival.build,
+    "incidence": incidence.build,
+    "swimmer": swimmer.build,
+    "hazards": hazards.build,
     "scatter": scatter.build,
 }
 

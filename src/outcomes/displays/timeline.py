@@ -11,7 +11,7 @@ from outcomes.displays.lookup import Result
 
 def tick(context: Context, visit: str) -> Tick:
     """Place a visit by days since the origin: study day 1 is the origin itself."""
-    day = context.spec.visit(visit).day
+    day = context.spec.visit(visit).time
     return Tick(float(day - 1 if day > 0 else day), context.visit_label(visit))
 
 

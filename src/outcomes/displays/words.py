@@ -8,8 +8,14 @@ from outcomes.datasets.adam import ADSL
 from outcomes.displays.lookup import Result
 from outcomes.instruments.registry import instrument, instrument_ids
 from outcomes.study.analyses import AnyAnalysis, Change, Diagnostics, OfEndpoint
-from outcomes.study.displays import endpoint_label, score_label
+from outcomes.study.displays import (
+    decapitalised,
+    endpoint_label,
+    score_label,
+    sentence_case,
+)
 from outcomes.study.endpoints import AllOfEndpoint, ChangeEndpoint, SustainedEndpoint
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.model import COVARIANCE_WORDS
 from outcomes.study.spec import Study
 
@@ -27,6 +33,25 @@ _LS_MEANS = {
         " the arm and visit."
     ),
 }
+_EVENT_METHODS = {
+    "kaplan-meier": "Kaplan-Meier estimates",
+    "log-rank": "log-rank test",
+    "log-rank-rho": "weighted log-rank test",
+    "cox": "Cox model",
+    "schoenfeld": "test of proportional hazards",
+    "rmst": "restricted means",
+    "aalen-johansen": "cumulative incidence",
+    "gray": "Gray's test",
+    "turnbull": "Turnbull's estimate",
+    "swimmer": "course of each subject",
+    "entry": "entry into the follow-up",
+    "entry-weights": "weights for entry",
+}
+EVENT_METHODS = {
+    **_EVENT_METHODS,
+    **{f"{id}-weighted": f"{said}, weighted" for id, said in _EVENT_METHODS.items()},
+}
+"""What methods of a time-to-event analysis are called, by ``method_id``."""
 _SMALL = ("A", "AND", "BY", "FOR", "FROM", "IN", "OF", "OR", "THE", "TO", "WITH")
 
 
@@ -111,10 +136,22 @@ def predictor_unit(name: str, score: str) -> str:
     return instrument(name).scores[score].unit
 
 
+def ending_words(text: str) -> str:
+    """Write how a time ended as words: ``Not entered follow-up``, codes or not.
+
+    What is not in capitals was written for people and stays.
+    """
+    parts = [
+        sentence_case(coded_words(part)) if part.isupper() else part
+        for part in text.split(": ")
+    ]
+    return ": ".join([parts[0], *(decapitalised(part) for part in parts[1:])])
+
+
 def lower_is_better(spec: Study, id: str) -> bool:
     """Tell whether a falling score means that the subject gets better."""
     endpoint = spec.endpoints[id]
-    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint | TimeToEventEndpoint):
         return False
     return instrument(endpoint.instrument).direction == "higher-worse"
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from outcomes.datasets.results import ISSUES
 from outcomes.datasets.store import atomic, read_csv, write_csv
@@ -41,6 +41,7 @@ class JobRecord:
 def write_manifest(
     out: Path,
     *,
+    kind: Literal["study", "comparison"] = "study",
     study_id: str,
     title: str,
     jobs: Iterable[JobRecord],
@@ -53,7 +54,7 @@ def write_manifest(
     started: datetime | None = None,
     finished: datetime | None = None,
 ) -> None:
-    """Write the manifest of a study, atomically and in a fixed order.
+    """Write the manifest of a study or comparison, atomically and in a fixed order.
 
     Everything but the last block, ``run``, is the same bytes for the same inputs, code
     and installation. ``run`` alone holds the clock and the machine.
@@ -62,8 +63,11 @@ def write_manifest(
     ----------
     out : Path
         The file, usually ``results/<study>/manifest.json``.
+    kind : str
+        What the identity and the results are of: a study, or a comparison of several,
+        whose inputs are results of these.
     study_id, title : str
-        From the study file.
+        From the study file, or the comparison file.
     jobs : iterable of JobRecord
         The plan; any order.
     data_root, results : Path
@@ -85,7 +89,7 @@ def write_manifest(
     made = sorted(set(outputs))
     content: dict[str, Any] = {
         "manifest": MANIFEST_VERSION,
-        "study": {"id": study_id, "synthetic": synthetic, "title": title},
+        kind: {"id": study_id, "synthetic": synthetic, "title": title},
         "environment": environment(),
         "inputs": [
             {"path": name, "sha256": file_digest(path), "size": path.stat().st_size}

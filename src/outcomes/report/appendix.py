@@ -53,11 +53,20 @@ def appendix_of(spec: Study, ard: Path) -> list[Part]:
         problem = not_of(spec.study.id, analysis.id, frame["study"], frame["analysis"])
         if problem:
             raise DataError(f"{path}: {problem}.")
-        parts.append(_part(analysis.id, analysis_title(spec, analysis), frame))
+        parts.append(part_of(analysis.id, analysis_title(spec, analysis), frame))
     return parts
 
 
-def _part(analysis: str, title: str, frame: pd.DataFrame) -> Part:
+def part_of(analysis: str, title: str, frame: pd.DataFrame) -> Part:
+    """Return the results of an analysis as the appendix shows them.
+
+    Parameters
+    ----------
+    analysis, title : str
+        What they are of.
+    frame : DataFrame
+        Rows of an ARD.
+    """
     methods = list(dict.fromkeys(m for m in frame["method"] if m))
     places = {method: place for place, method in enumerate(methods, start=1)}
     names = ["result_id", "value", "text", "n_subjects", "method", "warning", "error"]

@@ -69,7 +69,7 @@ def displays_in(results: Path, spec: Study) -> list[Display]:
         path = results / f"{kind}s" / f"{id}.json"
         if not path.is_file():
             continue
-        display = _read(path)
+        display = read_display(path)
         there = (display.study, display.analysis, display.id, display.kind)
         if there != (spec.study.id, analysis, id, kind):
             raise RenderError(
@@ -104,7 +104,14 @@ def _order(display: Display) -> tuple[tuple[int, ...], bool, str, str]:
     return digits, display.kind == "figure", display.number, display.id
 
 
-def _read(path: Path) -> Display:
+def read_display(path: Path) -> Display:
+    """Read what the displays stage wrote about a display.
+
+    Raises
+    ------
+    RenderError
+        If the file is absent or something else.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         figure = content["kind"] == "figure"

@@ -23,7 +23,9 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
-from outcomes.study.spec import Estimand, Study
+from outcomes.study.event_words import events_words
+from outcomes.study.events import TimeToEventEndpoint
+from outcomes.study.spec import Estimand, Study, Visit
 
 _DESIGN = {
     "parallel": "parallel-group, randomised",
@@ -79,6 +81,7 @@ class Summary:
     arms: tuple[Entry, ...]
     visits: tuple[VisitLine, ...]
     day_one: str
+    follow_up: str
     populations: tuple[PopulationLine, ...]
     endpoints: tuple[Entry, ...]
     estimands: tuple[Entry, ...]
@@ -109,7 +112,7 @@ def summary_of(spec: Study, displays: list[Display]) -> Summary:
         visits=tuple(
             VisitLine(
                 visit.label,
-                _day(visit.day),
+                _day_and_hour(visit),
                 f"{_day(visit.window[0])} to {_day(visit.window[1])}"
                 if visit.window
                 else "",
@@ -117,6 +120,7 @@ def summary_of(spec: Study, displays: list[Display]) -> Summary:
             for visit in spec.visits
         ),
         day_one=_day_one(spec),
+        follow_up=_follow_up(spec),
         populations=tuple(
             PopulationLine(_population(spec, id), rule)
             for id, rule in spec.populations.items()
@@ -155,12 +159,29 @@ def _day(day: int) -> str:
     return str(day).replace("-", "\u2212")
 
 
+def _day_and_hour(visit: Visit) -> str:
+    """Return the planned day, with the hour where there is one: ``1, 4 h``."""
+    hour = "" if visit.hour is None else f", {visit.hour:g}\u00a0h"
+    return f"{_day(visit.day)}{hour}"
+
+
+def _follow_up(spec: Study) -> str:
+    """Say with which visit the follow-up begins, and that not all enter it."""
+    if spec.follow_up is None or not spec.follow_up_visits:
+        return ""
+    first = spec.visit(spec.follow_up.start).label
+    return (
+        f"{spec.follow_up.label} begins with {first}; not everybody enters it, and only"
+        " analyses that say so use its visits."
+    )
+
+
 def _population(spec: Study, id: str) -> str:
     return population_words(id, enrolled=spec.study.design == "single-arm")
 
 
 def _score(endpoint: Endpoint) -> str:
-    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint | TimeToEventEndpoint):
         return ""
     label = score_name(endpoint.instrument, endpoint.score)
     return f"{label} ({instrument(endpoint.instrument).title})"
@@ -191,6 +212,8 @@ def _endpoint(spec: Study, endpoint: Endpoint) -> str:
             )
         case SustainedEndpoint():
             return sustained_words(spec, endpoint)
+        case TimeToEventEndpoint():
+            return " ".join(events_words(spec, endpoint))
 
 
 def _estimand(spec: Study, estimand: Estimand) -> str:

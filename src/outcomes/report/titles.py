@@ -10,6 +10,7 @@ from outcomes.study.analyses import (
     OfEndpoint,
     PredictsOutcome,
     Responders,
+    TimeToEvent,
 )
 from outcomes.study.displays import endpoint_label, score_label, score_name
 from outcomes.study.endpoints import ChangeEndpoint
@@ -25,6 +26,7 @@ QUESTIONS: Final = {
     "responders": "yes/no endpoints",
     "longitudinal-responders": "yes/no endpoint over visits",
     "clustering": "sites and therapists",
+    "time-to-event": "time to an event",
     "predicts-outcome": "prediction of change",
 }
 
@@ -37,6 +39,12 @@ def _without_change(spec: Study, id: str) -> str:
     return endpoint_label(spec, id)
 
 
+def _endpoint_of(spec: Study, analysis: OfEndpoint) -> str:
+    if analysis.estimand:
+        return spec.estimand(analysis.estimand).endpoint
+    return analysis.endpoint or ""
+
+
 def analysis_title(spec: Study, analysis: AnyAnalysis) -> str:
     """Return the title of an analysis, else what it is of and when, and its id."""
     if analysis.title:
@@ -45,11 +53,12 @@ def analysis_title(spec: Study, analysis: AnyAnalysis) -> str:
     if isinstance(analysis, Diagnostics):
         of = analysis_title(spec, spec.analysis(analysis.of))
         return f"Diagnostics of the model: {of} ({analysis.id})"
+    if isinstance(analysis, TimeToEvent):
+        # what is timed says already that it is a time
+        return f"{endpoint_label(spec, _endpoint_of(spec, analysis))} ({analysis.id})"
     words = question[0].upper() + question[1:]
     if isinstance(analysis, OfEndpoint):
-        estimand = spec.estimand(analysis.estimand) if analysis.estimand else None
-        endpoint = estimand.endpoint if estimand else analysis.endpoint or ""
-        words += f": {_without_change(spec, endpoint)}"
+        words += f": {_without_change(spec, _endpoint_of(spec, analysis))}"
     elif isinstance(analysis, Responders):
         names = [endpoint_label(spec, id) for id in analysis.endpoints]
         words += f": {', '.join(names)}"

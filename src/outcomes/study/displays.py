@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from outcomes.instruments.registry import instrument
-from outcomes.study.analyses import AnyAnalysis, Diagnostics
+from outcomes.study.analyses import (
+    AnyAnalysis,
+    Diagnostics,
+    OfEndpoint,
+    TimeToEvent,
+)
 from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
@@ -19,6 +24,14 @@ from outcomes.study.endpoints import (
     StatusEndpoint,
     SustainedEndpoint,
     ThresholdEndpoint,
+)
+from outcomes.study.events import (
+    AdverseEvent,
+    AnyEventRule,
+    Criterion,
+    Medication,
+    TimeToEventEndpoint,
+    Withdrawal,
 )
 from outcomes.study.spec import Study
 
@@ -110,13 +123,13 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
         Template(
             "probabilities",
             "table",
-            "14.2.4",
+            "14.2.3",
             "{endpoint} by visit: probabilities, differences and odds ratios",
         ),
         Template(
             "probability-curves",
             "figure",
-            "F14.2.4",
+            "F14.2.8",
             "{endpoint}: population-averaged probability over time",
         ),
     ),
@@ -124,14 +137,52 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
         Template(
             "components",
             "table",
-            "14.2.5",
+            "14.2.1",
             "Variance of {endpoint} between sites and therapists",
         ),
         Template(
             "caterpillar",
             "figure",
-            "F14.2.5",
+            "F14.2.9",
             "Predicted effects of sites and therapists on {endpoint}",
+        ),
+    ),
+    "time-to-event": (
+        Template(
+            "durability",
+            "table",
+            "14.2.4",
+            "{endpoint}: events, Kaplan-Meier estimates and comparisons",
+        ),
+        Template(
+            "entry",
+            "table",
+            "14.2.5",
+            "{endpoint}: entry into the follow-up, and what selection changes",
+        ),
+        Template(
+            "survival",
+            "figure",
+            "F14.2.2",
+            "{endpoint}: subjects without the event over time",
+        ),
+        Template(
+            "incidence",
+            "figure",
+            "F14.2.4",
+            "{endpoint}: cumulative incidence of the event and of competing events",
+        ),
+        Template(
+            "swimmer",
+            "figure",
+            "F14.2.5",
+            "{endpoint}: course of each subject",
+        ),
+        Template(
+            "hazards",
+            "figure",
+            "F14.2.7",
+            "{endpoint}: hazard ratio over time (scaled Schoenfeld residuals)",
         ),
     ),
     "predicts-outcome": (
@@ -158,12 +209,25 @@ ids of different analyses cannot meet.
 _INFLUENCE: Final = ("influence", "left-out")
 
 
-def templates_of(analysis: AnyAnalysis) -> tuple[Template, ...]:
+def templates_of(spec: Study, analysis: AnyAnalysis) -> tuple[Template, ...]:
     """Return the displays of an analysis: those of its question, if it has results."""
-    found = TEMPLATES[analysis.question]
+    without: set[str] = set()
     if isinstance(analysis, Diagnostics) and not analysis.leave_out:
-        return tuple(one for one in found if one.name not in _INFLUENCE)
-    return found
+        without |= set(_INFLUENCE)
+    if isinstance(analysis, TimeToEvent):
+        without |= set() if analysis.followed_up else {"entry"}
+        without |= set() if _competes(spec, analysis) else {"incidence"}
+        without |= set() if len(spec.arms) > 1 else {"hazards"}
+    return tuple(one for one in TEMPLATES[analysis.question] if one.name not in without)
+
+
+def _competes(spec: Study, analysis: OfEndpoint) -> bool:
+    """Tell whether the endpoint of an analysis has competing events."""
+    id = analysis.endpoint
+    if analysis.estimand is not None:
+        id = next((e.endpoint for e in spec.estimands if e.id == analysis.estimand), id)
+    endpoint = spec.endpoints.get(id or "")
+    return isinstance(endpoint, TimeToEventEndpoint) and bool(endpoint.competing)
 
 
 _POPULATIONS: Final = {
@@ -187,7 +251,7 @@ def display_files(spec: Study) -> list[tuple[str, str, Kind]]:
     found = [
         (f"{analysis.id}-{template.name}", analysis.id, template.kind)
         for analysis in spec.analyses
-        for template in templates_of(analysis)
+        for template in templates_of(spec, analysis)
     ]
     return [display for display in found if display[0] not in omitted]
 
@@ -254,6 +318,34 @@ def endpoint_label(spec: Study, id: str) -> str:
         case SustainedEndpoint():
             of = endpoint_label(spec, endpoint.of)
             return f"{of}, sustained {range_words(spec, endpoint)}"
+        case TimeToEventEndpoint():
+            labels = dict.fromkeys(rule_label(spec, one) for one in endpoint.rules)
+            named = " or ".join(decapitalised(label) for label in labels)
+            return f"Time to {named}"
+
+
+def rule_label(spec: Study, rule: AnyEventRule) -> str:
+    """Return what an event is called: its label, else one made of its rule."""
+    if rule.label:
+        return rule.label
+    match rule:
+        case Criterion():
+            label = endpoint_label(spec, rule.endpoint)
+            return label if rule.equals == "Y" else f"No longer {decapitalised(label)}"
+        case AdverseEvent():
+            kind = "Serious adverse event" if rule.serious else "Adverse event"
+            return f"{kind}: {', '.join(rule.terms)}"
+        case Medication():
+            return f"Medication started: {', '.join(rule.categories)}"
+        case Withdrawal():
+            reasons = ", ".join(rule.reasons)
+            return f"Withdrawal: {reasons}" if reasons else "Withdrawal"
+
+
+def decapitalised(label: str) -> str:
+    """Return a label to stand within a sentence; abbreviations keep their capitals."""
+    first = label.split(" ")[0]
+    return label[:1].lower() + label[1:] if first.istitle() else label
 
 
 def range_words(spec: Study, endpoint: SustainedEndpoint) -> str:
@@ -312,7 +404,7 @@ def score_label(spec: Study, id: str) -> str:
     A label of the endpoint is not used here: it tends to say 'change' already.
     """
     endpoint = spec.endpoints[id]
-    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint):
+    if isinstance(endpoint, AllOfEndpoint | SustainedEndpoint | TimeToEventEndpoint):
         return endpoint_label(spec, id)
     return score_name(endpoint.instrument, endpoint.score)
 

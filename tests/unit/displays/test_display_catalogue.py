@@ -49,10 +49,16 @@ def test_every_question_has_its_displays() -> None:
         "response-rates": "14.2.3",
         "mystical-scatter": "F14.2.6",
         "mystical-coefficients": "14.2.8",
-        "course-probabilities": "14.2.4",
-        "course-probability-curves": "F14.2.4",
-        "clusters-components": "14.2.5",
-        "clusters-caterpillar": "F14.2.5",
+        "course-probabilities": "14.2.3.1",
+        "course-probability-curves": "F14.2.8",
+        "clusters-components": "14.2.1.1",
+        "clusters-caterpillar": "F14.2.9",
+        "relapse-durability": "14.2.4",
+        "relapse-entry": "14.2.5",
+        "relapse-survival": "F14.2.2",
+        "relapse-incidence": "F14.2.4",
+        "relapse-swimmer": "F14.2.5",
+        "relapse-hazards": "F14.2.7",
     }
 
 
@@ -74,14 +80,14 @@ def test_titles_name_score_visit_and_predictor() -> None:
 def test_further_analyses_of_a_question_are_numbered_below_the_first() -> None:
     displays = planned_displays(study(repeat_change=2))
     numbers = [d.number for d in displays if d.template == "estimates"]
-    assert numbers == ["14.2.1", "14.2.1.1", "14.2.1.2"]
+    assert numbers == ["14.2.1", "14.2.1.2", "14.2.1.3"]
 
 
 def test_a_number_given_by_the_study_is_not_given_again() -> None:
     wish = {"id": "primary-estimates", "number": "14.2.1.1"}
     displays = planned_displays(study(wish, repeat_change=2))
     numbers = [d.number for d in displays if d.template == "estimates"]
-    assert numbers == ["14.2.1.1", "14.2.1.2", "14.2.1.3"]
+    assert numbers == ["14.2.1.1", "14.2.1.3", "14.2.1.4"]
 
 
 def test_study_changes_number_title_and_footnotes() -> None:

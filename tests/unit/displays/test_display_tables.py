@@ -90,8 +90,13 @@ def test_every_number_shown_is_its_ard_value_rounded(
 def forms_of(row: Result) -> set[str]:
     """All that a row may look like: its value at some number of digits, or its text."""
     if row.value is None:
-        return {row.text, "unstructured"}
+        return {row.text.replace("not reached", "NR"), "unstructured"}
+    if row.method_id == "swimmer" and row.text:
+        return {row.text, format_number(row.value, 0)}
     forms = {format_number(row.value, digits) for digits in range(5)}
+    if row.method_id.startswith(("kaplan-meier", "aalen-johansen")):
+        # A share of subjects, in per cent.
+        forms.add(format_number(round(100 * row.value, 10), 1))
     if row.statistic == "p_value":
         forms = {format_p(row.value), format_p(row.value).lstrip("<>")}
     return {form.replace("-", "\u2212") for form in forms}
@@ -435,7 +440,7 @@ def test_failed_analysis_is_said_plainly_in_every_display(tmp_path: Path) -> Non
     ids = [analysis.id for analysis in study.spec.analyses]
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     descriptions = sorted(tmp_path.glob("*s/*.json"))
-    assert len(descriptions) == 18
+    assert len(descriptions) == 24
     for path in descriptions:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert content["failures"] == [

@@ -128,14 +128,20 @@ def test_displays_stand_in_order_of_their_numbers(
         "missing-observed",
         "primary-estimates",
         "primary-over-time",
+        "clusters-components",
+        "relapse-survival",
         "response-rates",
         "spread-ecdf",
         "course-probabilities",
-        "course-probability-curves",
-        "clusters-components",
-        "clusters-caterpillar",
+        "relapse-durability",
+        "relapse-incidence",
+        "relapse-entry",
+        "relapse-swimmer",
         "mystical-scatter",
+        "relapse-hazards",
         "mystical-coefficients",
+        "course-probability-curves",
+        "clusters-caterpillar",
         "checks-checks",
         "checks-residuals",
         "checks-correlation",
@@ -150,7 +156,7 @@ def test_every_display_is_labelled_and_marked_synthetic(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     sections = made[2].split('<section class="display-section"')[1:]
-    assert len(sections) == 18
+    assert len(sections) == 24
     for section in sections:
         assert re.search(r">(PRE-SPECIFIED|EXPLORATORY)</span>", section)
         assert ">SYNTHETIC DATA</span>" in section
@@ -161,12 +167,12 @@ def test_figures_have_alternative_text_and_their_numbers(
     made: tuple[StudyFile, Path, str],
 ) -> None:
     figures = re.findall(r"<figure>.*?</figure>", made[2], re.DOTALL)
-    assert len(figures) == 8
+    assert len(figures) == 12
     for figure in figures:
         assert re.search(r'<svg [^>]*role="img"', figure)
         assert re.search(r'aria-label="[^"]{40,}"', figure)
         assert "<style" not in figure
-    assert made[2].count('<details class="numbers') == 8
+    assert made[2].count('<details class="numbers') == 12
 
 
 def test_study_is_told_in_words(made: tuple[StudyFile, Path, str]) -> None:
@@ -224,7 +230,7 @@ def test_report_of_failed_analyses_says_so(tmp_path: Path) -> None:
     render_displays(study, ids, tmp_path / "ard", tmp_path)
     write_report(study, tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.count(">Not computed, because nobody was observed") == 18
+    assert html.count(">Not computed, because nobody was observed") == 24
     assert "error: nobody was observed" in html
     assert Page(html).tags.count("script") == 1
 
@@ -311,7 +317,8 @@ def test_summary_says_whose_study_days_count_from_another_day(tmp_path: Path) ->
     write_csv(pd.DataFrame([row]), tmp_path / "adam" / "issues.csv", ISSUES)
     write_report(study, tmp_path)
     html = (tmp_path / "report.html").read_text("utf-8")
-    assert f"which is day 1; there is no day 0. {message}</div>" in html
+    assert f"which is day 1; there is no day 0. {message} " in html
+    assert "Follow-up begins with Week 12; not everybody enters it" in html
 
 
 def test_populations_have_their_words_beside_their_rule(

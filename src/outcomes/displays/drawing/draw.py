@@ -5,24 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from outcomes.displays.across_chart import AcrossChart
+from outcomes.displays.across_drawing import draw_across
 from outcomes.displays.charts import (
     Chart,
     CloudsChart,
     CoursesChart,
+    CurvesChart,
     EffectsChart,
     ForestChart,
     HeatChart,
+    LanesChart,
     ResidualsChart,
     StepsChart,
+    TrendsChart,
 )
 from outcomes.displays.drawing.clouds import draw_clouds
 from outcomes.displays.drawing.courses import draw_courses
+from outcomes.displays.drawing.curves import draw_curves
 from outcomes.displays.drawing.effects import draw_effects
 from outcomes.displays.drawing.forest import draw_forest
 from outcomes.displays.drawing.heat import draw_heat
+from outcomes.displays.drawing.lanes import draw_lanes
 from outcomes.displays.drawing.quantiles import draw_residuals
 from outcomes.displays.drawing.steps import draw_steps
 from outcomes.displays.drawing.style import canvas, save, styled, wrapped
+from outcomes.displays.drawing.trends import draw_trends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +71,14 @@ def drawn(chart: Chart | None, failures: tuple[str, ...]) -> Figure:
             return draw_forest(chart)
         case EffectsChart():
             return draw_effects(chart)
+        case CurvesChart():
+            return draw_curves(chart)
+        case LanesChart():
+            return draw_lanes(chart)
+        case TrendsChart():
+            return draw_trends(chart)
+        case AcrossChart():
+            return draw_across(chart)
         case None:
             return _no_figure(failures)
 

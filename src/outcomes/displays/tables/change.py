@@ -130,10 +130,15 @@ def _averages(context: Context) -> list[RowGroup]:
     return groups
 
 
-def _getter(context: Context, suffix: str, **place: str) -> _Get:
+def _getter(context: Context, suffix: str, *, visit: str = "", level: str = "") -> _Get:
     def get(term: str, statistic: str, arm: str, comparator: str = "") -> Result | None:
         return context.results.get(
-            term + suffix, statistic, arm=arm, comparator=comparator, **place
+            term + suffix,
+            statistic,
+            visit=visit,
+            level=level,
+            arm=arm,
+            comparator=comparator,
         )
 
     return get

@@ -95,10 +95,10 @@ def _correlations(context: Context, width: int) -> list[Row]:
     for found in correlations:
 
         def get(statistic: str, at: Result = found) -> Cell:
-            place = {"level": at.level, "subgroup": at.subgroup}
-            return number(
-                context.results.get("random-correlation", statistic, **place), RATIO
+            found = context.results.get(
+                "random-correlation", statistic, level=at.level, subgroup=at.subgroup
             )
+            return number(found, RATIO)
 
         cells = [Cell()] * width
         cells[1] = get("estimate")

@@ -33,7 +33,7 @@ def build(context: Context) -> Table:
     if context.failed:
         grid = not_computed(columns, _STUB)
     else:
-        groups = [_visit(context, visit.id) for visit in context.spec.visits]
+        groups = [_visit(context, visit.id) for visit in context.visits]
         patterns = kept([_row(context, *item) for item in _PATTERNS])
         groups.append(RowGroup(patterns, text("Pattern over all visits")))
         shown = tuple(group for group in groups if group.rows)
@@ -57,7 +57,7 @@ def _counts(context: Context) -> dict[str, Cell]:
 
 def _denominator(context: Context, arm: str) -> Cell:
     """Return the size of the population, which is the same at every visit."""
-    for visit in context.spec.visits:
+    for visit in context.visits:
         result = context.results.get("observed", "denominator", visit=visit.id, arm=arm)
         if result is not None:
             return number(result, COUNT)

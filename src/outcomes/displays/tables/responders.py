@@ -33,6 +33,8 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
+from outcomes.study.event_words import events_words
+from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.spec import Study
 
 _PerArm = Callable[[str], Cell]
@@ -275,5 +277,7 @@ def rule_of(spec: Study, id: str) -> str:
             return f"all of {parts}"
         case SustainedEndpoint():
             return sustained_words(spec, endpoint)
+        case TimeToEventEndpoint():
+            return " ".join(events_words(spec, endpoint))
         case ChangeEndpoint():
             return ""

@@ -1,0 +1,1 @@
+"""Several studies side by side: which, of what, at which days. Nothing is pooled."""
