@@ -53,7 +53,7 @@ def add_effect_sizes(
         "model-based difference / pooled SD of baseline over all arms; "
         f"{modelled.default('method')}"
     )
-    days = {visit.id: visit.day for visit in data.visits}
+    days = {visit.id: visit.time for visit in data.visits}
     for row in differences.to_dict("records"):
         visit, arm = row["AVISIT"], str(row[arm_variable])
         place = {"visit": visit, "time": days[visit], "arm": arm}

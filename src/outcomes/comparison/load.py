@@ -17,7 +17,7 @@ from outcomes.study.analyses import TimeToEvent
 from outcomes.study.endpoints import Endpoint
 from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.explain import did_you_mean, entry_of, explain, unknown
-from outcomes.study.load import Problem, _parse, load_study
+from outcomes.study.load import Problem, load_study, parse_yaml
 from outcomes.study.spec import Study
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -115,7 +115,7 @@ def load_comparison(path: Path) -> ComparisonFile:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return _parse(path)
+        return parse_yaml(path)
     except SpecError as problem:
         said = str(problem).replace("study file", "comparison file")
         raise SpecError(f"{path}: {said}") from problem

@@ -121,7 +121,7 @@ def read_study(
     """
     path = Path(path)
     try:
-        content = _parse(path)
+        content = parse_yaml(path)
     except SpecError as problem:
         return None, [Problem("", str(problem), form=True)]
     root = path.parent if data_root is None else Path(data_root)
@@ -225,7 +225,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_yaml(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except OSError as problem:

@@ -50,3 +50,24 @@ def test_the_blocks_of_the_mixed_guide_run(
     assert "marginal" in shown
     assert not names["plain"].convergence.converged
     assert "separation" in names["plain"].convergence.messages[0]
+
+
+def test_the_blocks_of_the_survival_guide_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    names = _run("survival.md")
+    assert names["cox"].convergence.converged
+    assert names["cox"].n_events == names["data"]["event"].sum()
+    assert names["interval"].converged
+    assert not names["endless"].convergence.converged
+    # Some quantile is not reached, as the page says.
+    assert names["fit"].quantiles([0.75])["estimate"].isna().any()
+    # Until the follow-up is due all randomised count once, weighted or not.
+    before = [names[fit].at([84])["survival"] for fit in ("fit", "followed")]
+    assert before[0].tolist() == pytest.approx(before[1].tolist())
+    balance = names["weights"].balance
+    assert (balance["after"].abs() < balance["before"].abs() / 2).all()
+    shown = capsys.readouterr().out
+    assert "no event in arm 'active'" in shown
+    assert "Gray's test of cause 1" in shown
