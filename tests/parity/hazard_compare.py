@@ -178,9 +178,9 @@ def cox_shared(name: str) -> list[Beside]:
     if r["robust_se"] is not None:
         assert fit.robust_score is not None
         pair = (fit.robust_score.statistic, r["robust_score"])
-        errors = table["std_error"]
+        robust = (table["std_error"], r["robust_se"])
         out += [
-            beside("robust standard errors", "std_error", errors, r["robust_se"]),
+            beside("robust standard errors", "std_error", *robust),
             beside("robust score", "statistic", *pair),
         ]
     return out

@@ -122,7 +122,7 @@ def shared_curves(name: str, scale: Any) -> list[Beside]:
         events = curve["n_event"].sum()
         out.append(beside(f"{arm}: events", "count", events, theirs["events"]))
         at = of(fit.at(theirs["times"]), arm)
-        for quantity, kind, ours, expected in (
+        for quantity, kind, found_here, expected in (
             ("survival", "survival", curve["survival"], found["surv"]),
             ("survival at days", "survival", at["survival"], theirs["surv"]),
             ("std_error at days", "std_error", at["std_error"], theirs["std_err"]),
@@ -131,7 +131,7 @@ def shared_curves(name: str, scale: Any) -> list[Beside]:
             ("conf_high at days", "limit", at["conf_high"], theirs[key]["upper"]),
         ):
             label = f"{arm}, {scale}: {quantity}"
-            out.append(beside(label, kind, ours, expected))
+            out.append(beside(label, kind, found_here, expected))
         if scale != "plain":
             shares = theirs["quantiles"]
             ours = of(fit.quantiles(shares["probs"]), arm)

@@ -85,8 +85,8 @@ def test_tests_match_statsmodels(name: str, rho: float, strata: str | None) -> N
     agree(compare.statsmodels_test(name, rho, strata), 1e-10)
 
 
-# R is quantile(survfit(Surv(time, 1 - event) ~ arm), 0.5), where who has the event is at
-# risk of being censored then.
+# R is quantile(survfit(Surv(time, 1 - event) ~ arm), 0.5), where who has the event is
+# at risk of being censored then.
 @pytest.mark.parametrize(
     ("name", "ours", "r"),
     [

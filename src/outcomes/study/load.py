@@ -226,6 +226,13 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def parse_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that is one mapping, each key once.
+
+    Raises
+    ------
+    SpecError
+        If it cannot be read, is too large, or is something else.
+    """
     try:
         raw = path.read_bytes()
     except OSError as problem:
