@@ -203,9 +203,9 @@ def day_rows(context: Context, sample: Sample, indent: int) -> list[Row]:
 
 
 def sized(result: Result | None) -> Cell:
-    """Return a count; one of weights has a digit after the point."""
-    whole = result is None or result.value is None or result.value == int(result.value)
-    return number(result, COUNT if whole else 1)
+    """Return a count; a sum of weights has a digit after the point."""
+    weighted = result is not None and result.method_id.endswith("-weighted")
+    return number(result, 1 if weighted else COUNT)
 
 
 def mean_row(context: Context, sample: Sample, indent: int) -> Row:
