@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+
+from outcomes.errors import ModelError
+from outcomes.models import kaplan_meier
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -69,5 +73,11 @@ def test_the_blocks_of_the_survival_guide_run(
     balance = names["weights"].balance
     assert (balance["after"].abs() < balance["before"].abs() / 2).all()
     shown = capsys.readouterr().out
+    # ADTTE gives what was made without it; CNSR itself is something else.
+    pd.testing.assert_frame_equal(names["from_adtte"].curve, names["fit"].curve)
+    told = [names[fit].at([182])["survival"].to_numpy() for fit in ("right", "wrong")]
+    assert (abs(told[0] - told[1]) > 0.2).all()
+    with pytest.raises(ModelError, match="CNSR"):
+        kaplan_meier(names["times"], event="CNSR", **names["days"])
     assert "no event in arm 'active'" in shown
     assert "Gray's test of cause 1" in shown

@@ -19,7 +19,12 @@ from outcomes.models.survival.aalen_johansen import (
     at_risk,
 )
 from outcomes.models.survival.limits import survival_limits
-from outcomes.models.survival.records import Records, read_records
+from outcomes.models.survival.records import (
+    Records,
+    meet_times,
+    read_records,
+    read_times,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,12 +99,7 @@ class CumulativeIncidence:
         """
         import pandas as pd
 
-        wanted = np.atleast_1d(np.asarray(times, dtype=float))
-        if wanted.ndim != 1 or not np.all(np.isfinite(wanted) & (wanted >= 0)):
-            raise ModelError(
-                f"times: {times!r} must be finite numbers of 0 or more, such as"
-                " [28, 84]."
-            )
+        wanted = read_times(times)
         parts = [
             _state(self, level, j, cause, path, rows, wanted)
             for level, path, rows in zip(
@@ -281,6 +281,7 @@ def _state(
     """One level and cause at the wanted times."""
     import pandas as pd
 
+    given, wanted = wanted, meet_times(wanted, path.time)
     through = np.searchsorted(path.time, wanted, side="right")
     before = np.searchsorted(path.time, wanted, side="left")
     over = (wanted > rows.time.max()) & (path.survival[-1] > 0.0)
@@ -306,7 +307,7 @@ def _state(
         {
             "level": [level] * len(wanted),
             "cause": cause,
-            "time": wanted,
+            "time": given,
             "n_risk": _counted(risk, weighted),
             "n_event": _counted(step(np.cumsum(path.n_event[:, j]), through), weighted),
             "n_censor": _counted(step(np.cumsum(path.n_censor), before), weighted),

@@ -29,7 +29,7 @@ from outcomes.models.survival.cox_likelihood import cumulate
 from outcomes.models.survival.cox_results import CoxFit
 from outcomes.models.survival.cox_risk_sets import centre_pieces, find_risk_sets
 from outcomes.models.survival.cox_tests import make_tests
-from outcomes.models.survival.records import Records, read_records
+from outcomes.models.survival.records import Records, list_strata, read_records
 from outcomes.models.survival.runaway import Runaway, tie_codes
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def fit_cox(
     check_option(missing, Missing, name="missing")
     levels = {} if levels is None else levels
     check_table(data, levels)
-    across = (strata,) if isinstance(strata, str) else tuple(strata or ())
+    across = tuple(list_strata(strata))
     own = [name for name in (event, entry, *across, cluster, weights) if name]
     design = _build(formula, data, time, own, levels, missing)
     records = read_records(

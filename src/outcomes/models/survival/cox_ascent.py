@@ -33,6 +33,9 @@ from outcomes.models.survival.runaway import (
 # Largest difference of linear predictors that hazards are computed together with, when
 # pieces have to be cut, and how often they may be cut anew.
 APART: Final = 200.0
+# The same where records enter late: their hazards are taken off sums over risk sets,
+# and what they leave behind is rounding of theirs, not of what remains.
+APART_LATE: Final = 8.0
 MOST_CUTS: Final = 10
 # Information on a direction, as a share of that at zero, that is rounding.
 NOISE: Final = 1e-15
@@ -144,7 +147,7 @@ def ascend(
         start, back, risk, Q, columns, shift, peak, None, np.eye(p), np.zeros(len(X))
     )
     if not peak.flat:
-        return found
+        return _finish(found, X) if _too_far(found) else found
     runaway = find_runaway(risk, columns)
     if runaway is None:
         return _finish(replace(found, peak=climb(risk, Q, peak.gamma)), X)
@@ -173,13 +176,10 @@ def ascend(
 def _finish(found: Ascent, X: FloatArray) -> Ascent:
     """Go on where hazards are too far apart to be computed together."""
     for _ in range(MOST_CUTS):
-        if found.peak.settled:
+        if found.peak.settled and not _too_far(found):
             break
-        eta = found.columns @ (found.back @ found.peak.gamma)
-        # Seen from one origin, so that pieces cut before can be told from others.
-        eta = eta + (found.shift @ (found.back @ found.peak.gamma))[found.risk.piece]
-        level = eta[largest_at_risk(found.risk, eta)]
-        risk = cut_pieces(found.risk, level, APART)
+        apart = APART_LATE if found.risk.delayed else APART
+        risk = cut_pieces(found.risk, _levels(found), apart)
         columns, shift = centre_pieces(X, risk)
         Q = columns @ found.back
         found = replace(
@@ -193,3 +193,23 @@ def _finish(found: Ascent, X: FloatArray) -> Ascent:
     peak = found.peak
     left = least_share(peak.information, found.start.information)
     return replace(found, peak=replace(peak, settled=peak.settled and left > NOISE))
+
+
+def _levels(found: Ascent) -> FloatArray:
+    """Largest linear predictor at risk at each event time; shape (m,)."""
+    beta = found.back @ found.peak.gamma
+    eta = found.columns @ beta
+    # Seen from one origin, so that pieces cut before can be told from others.
+    eta = eta + (found.shift @ beta)[found.risk.piece]
+    return np.asarray(eta[largest_at_risk(found.risk, eta)])
+
+
+def _too_far(found: Ascent) -> bool:
+    """Tell whether hazards in a piece are too far apart for sums that lose some."""
+    risk = found.risk
+    if not risk.delayed or not found.columns.shape[1]:
+        return False
+    level = _levels(found)
+    starts = risk.openings
+    spread = np.maximum.reduceat(level, starts) - np.minimum.reduceat(level, starts)
+    return bool(spread.max() > 2.0 * APART_LATE)

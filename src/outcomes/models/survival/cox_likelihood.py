@@ -122,9 +122,10 @@ def exposures(risk: RiskSets, steps: FloatArray) -> FloatArray:
     FloatArray, shape (n,) or (n, p)
     """
     share = risk.step_share.reshape(-1, *([1] * (steps.ndim - 1)))
-    grown = np.cumsum(risk.over_steps(steps), axis=0)
-    grown = np.concatenate([np.zeros((1, *steps.shape[1:])), grown])
-    out = grown[risk.last + 1] - grown[risk.first]
+    grown = risk.cumulate(risk.over_steps(steps))
+    before = np.concatenate([np.zeros((1, *steps.shape[1:])), grown[:-1]])
+    before[risk.openings] = 0.0
+    out = grown[risk.last] - before[risk.first]
     out[risk.dead] -= risk.over_steps(share * steps)[risk.last[risk.dead]]
     return np.asarray(out)
 

@@ -90,8 +90,32 @@ class RiskSets:
         starts = self._collect(self.first, values)
         # A record is in the risk sets from its first event time to its last. Taking
         # entries off before cumulating keeps those of continued records from mattering.
+        starts[self.openings] = 0.0
         ends[:-1] -= starts[1:]
-        return np.asarray(np.cumsum(ends[::-1], axis=0)[::-1])
+        return self.cumulate(ends, back=True)
+
+    @property
+    def openings(self) -> IntArray:
+        """First event time of each piece; shape (pieces,)."""
+        before = self.last[self.piece_starts[1:] - 1]
+        return np.append(0, before + 1).astype(np.intp)
+
+    def cumulate(self, values: FloatArray, *, back: bool = False) -> FloatArray:
+        """Cumulate over the event times of each piece, from the last one if ``back``.
+
+        Each piece on its own, as sums of one may be nothing beside those of another,
+        and what rounding would leave of them everything.
+        """
+        out = values.copy()
+        opens = self.openings
+        ends = np.append(opens[1:], self.n_times)
+        longer = ends - opens > 1
+        for first, end in zip(opens[longer], ends[longer], strict=True):
+            part = values[first:end]
+            out[first:end] = (
+                np.cumsum(part[::-1], axis=0)[::-1] if back else np.cumsum(part, axis=0)
+            )
+        return out
 
     def of_deaths(self, values: FloatArray) -> FloatArray:
         """Sum values of the records over the deaths at each event time."""

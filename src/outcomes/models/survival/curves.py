@@ -10,6 +10,7 @@ import numpy as np
 from outcomes.models.options import FloatArray
 from outcomes.models.survival.limits import survival_limits
 from outcomes.models.survival.quantiles import curve_quantiles
+from outcomes.models.survival.records import meet_times
 from outcomes.models.survival.steps import (
     RiskSets,
     Rows,
@@ -109,6 +110,7 @@ def estimates_at(curve: SurvivalCurve, t: FloatArray) -> dict[str, FloatArray]:
     dict of FloatArray, shape (k,)
         NaN after the last time of a curve that has not come down to 0.
     """
+    t = meet_times(t, curve.sets.time)
     place = np.searchsorted(curve.sets.time, t, side="right")
     unknown = (t > curve.sets.time[-1]) & (not curve.ended)
     # Before the first time nothing can have happened: limits are 1, as R has them.
@@ -135,6 +137,7 @@ def counts_at(curve: SurvivalCurve, t: FloatArray) -> dict[str, FloatArray]:
         ``n_risk n_event n_censor``, sums of weights.
     """
     sets, rows = curve.sets, curve.rows
+    t = meet_times(t, sets.time)
     through = np.searchsorted(sets.time, t, side="right")
     before = np.searchsorted(sets.time, t, side="left")
     at_risk = _sum_from(rows.time, rows.weights, t)
@@ -169,7 +172,8 @@ def median_follow_up(sets: RiskSets) -> FloatArray:
     """
     happens = sets.n_censor > 0.0
     n = np.where(happens, sets.n_risk - sets.n_event, 1.0)
-    steps = np.where(happens, (n - sets.n_censor) / n, 1.0)
+    # Sums of weights may come out below what they are made of, by rounding.
+    steps = np.where(happens, np.maximum(n - sets.n_censor, 0.0) / n, 1.0)
     free: FloatArray = np.cumprod(steps, dtype=np.float64)
     return curve_quantiles(sets.time, free, [0.5])
 

@@ -307,7 +307,7 @@ def _truncate(
     given = list(truncate) if isinstance(truncate, Sequence) else [truncate]
     if not (
         len(given) == 2
-        and all(isinstance(p, Real) for p in given)
+        and all(isinstance(p, Real) and not isinstance(p, bool) for p in given)
         and 0.0 <= given[0] < given[1] <= 100.0
     ):
         raise ModelError(
@@ -334,7 +334,9 @@ def _balance(
     for level, here in groups:
         inside = here & came
         for term, values in columns:
-            spread = float(np.std(values[here], ddof=1)) if here.sum() > 1 else 0.0
+            # Of a constant such as 0.1 the standard deviation is rounding, but not 0.
+            varies = bool(np.ptp(values[here]) > 0.0)
+            spread = float(np.std(values[here], ddof=1)) if varies else 0.0
             target = float(values[here].mean())
             shift = [
                 float(np.average(values[inside], weights=w)) - target

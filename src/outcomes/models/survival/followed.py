@@ -9,7 +9,14 @@ import numpy as np
 from outcomes.errors import ModelError
 from outcomes.models.columns import check_table
 from outcomes.models.options import BoolArray, FloatArray
-from outcomes.models.survival.records import name_rows
+from outcomes.models.survival.records import (
+    BEYOND,
+    MOST_CODES,
+    may_be_numbers,
+    name_rows,
+    out_of_reach,
+    same_times,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +110,8 @@ def followed_rows(
     place = rows.pop("row").to_numpy()
     rows = rows.reset_index(drop=True)
     rows.insert(0, "subject", data[subject].iloc[place].array)
-    others = [name for name in data.columns if name not in used]
-    rest = data[others].iloc[place].reset_index(drop=True)
+    others = ~data.columns.isin(used)
+    rest = data.loc[:, others].iloc[place].reset_index(drop=True)
     return pd.concat([rows, rest], axis=1)
 
 
@@ -144,8 +151,15 @@ def _read(
 
     def numbers(name: str) -> FloatArray:
         import pandas as pd
+        from pandas.api.types import is_complex_dtype
 
+        # Dates and lengths of time would be read as nanoseconds.
         values = pd.to_numeric(data[name], errors="coerce")
+        if not may_be_numbers(data[name]) or is_complex_dtype(values.dtype):
+            problems.append(
+                f"{name!r} is no column of numbers, but {data[name].dtype}."
+            )
+            return np.ones(len(data))
         return np.array(values.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)
 
     t, code, day, came, w = map(numbers, (time, event, due, entered, weight))
@@ -154,13 +168,16 @@ def _read(
     for name, values in ((time, t), (due, day)):
         tell(name, ~np.isfinite(values), "have no finite number")
         tell(name, values <= 0.0, "are not after 0")
-    whole = np.isfinite(code) & (code >= 0.0) & (code == np.floor(code))
+        tell(name, out_of_reach(values), BEYOND)
+    # Through the day on which follow-up was due, though that may be reckoned otherwise.
+    day, t = same_times(day, t)
+    whole = (code >= 0.0) & (code == np.floor(code)) & (code <= MOST_CODES)
     tell(event, ~whole, "are none of 0, 1, 2, ...")
     tell(entered, ~np.isin(came, (0.0, 1.0)), "are neither 0 nor 1")
     needed = (came == 1.0) & (t > day)
     tell(
         weight,
-        needed & ~(np.isfinite(w) & (w > 0.0)),
+        needed & ~(np.isfinite(w) & (w > 0.0) & ~out_of_reach(w)),
         "entered and have no positive weight",
     )
     if problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +113,7 @@ def gray_test(
     """
     from scipy.special import gammaincc
 
-    if isinstance(cause, bool) or not isinstance(cause, int) or cause < 1:
+    if isinstance(cause, bool) or not isinstance(cause, Integral) or cause < 1:
         raise ModelError(f"cause: {cause!r} is no cause; give 1, 2, ...")
     if not isinstance(rho, Real) or not np.isfinite(rho):
         raise ModelError(f"rho: {rho!r} is no finite number, as 0 or 1 is.")

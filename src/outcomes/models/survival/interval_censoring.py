@@ -22,7 +22,16 @@ from outcomes.models.survival.interval_npmle import (
     solve_information,
 )
 from outcomes.models.survival.limits import survival_limits
-from outcomes.models.survival.records import name_rows, same_times
+from outcomes.models.survival.records import (
+    BEYOND,
+    may_be_numbers,
+    meet_times,
+    name_rows,
+    out_of_reach,
+    read_list,
+    read_times,
+    same_times,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,11 +130,7 @@ class Turnbull:
         """
         import pandas as pd
 
-        t = np.atleast_1d(np.asarray(times, dtype=float))
-        if t.ndim != 1 or not np.all(np.isfinite(t) & (t >= 0.0)):
-            raise ModelError(
-                f"times: {times!r} must be finite numbers of 0 or more, as [28, 84] is."
-            )
+        t = read_times(times)
         parts = [_state(curve, t, self.conf_level) for curve in self.curves]
         return pd.concat(parts, ignore_index=True)
 
@@ -151,8 +156,8 @@ class Turnbull:
         """
         import pandas as pd
 
-        p = np.atleast_1d(np.asarray(probs, dtype=float))
-        if p.ndim != 1 or not np.all((p > 0.0) & (p < 1.0)):
+        p = read_list(probs)
+        if not np.all((p > 0.0) & (p < 1.0)):
             raise ModelError(f"probs: {probs!r} must be between 0 and 1, as 0.5 is.")
         parts = []
         for curve in self.curves:
@@ -264,13 +269,15 @@ def _state(curve: IntervalCurve, t: FloatArray, conf_level: float) -> pd.DataFra
 
     support = curve.support
     left, right = curve.cells.left[support], curve.cells.right[support]
+    ends = np.unique(np.concatenate([left, right[np.isfinite(right)]]))
+    given, t = t, meet_times(t, ends)
     # Number of masses that are before the time for certain, and that may be.
     certain = np.searchsorted(right, t, side="right")
     possible = np.maximum(certain, np.searchsorted(left, t, side="left"))
     total = np.concatenate([[0.0], np.cumsum(curve.masses.mass[support])])
     total[-1] = 1.0
     errors = _errors(curve, support, np.union1d(certain, possible))
-    frame = {"level": [curve.level] * len(t), "time": t}
+    frame = {"level": [curve.level] * len(t), "time": given}
     limits = []
     for side, count in (("low", possible), ("high", certain)):
         survival = 1.0 - total[count]
@@ -331,6 +338,9 @@ def _read(
     high = np.where(np.isnan(high), np.inf, high)
     tell(np.isinf(low), left, "are infinite")
     tell(low < 0.0, left, "are before 0")
+    for name, values in ((left, low), (right, high)):
+        tell(out_of_reach(values), name, BEYOND)
+        values[out_of_reach(values)] = 1.0
     low, high = same_times(low, high)
     tell(high < low, right, f"are before {left!r}")
     tell((high == 0.0) & (low == 0.0), right, "are an event at 0; times are positive")
@@ -353,15 +363,17 @@ def _read(
 def _ends(data: pd.DataFrame, name: str, problems: list[str]) -> FloatArray:
     """Return a column of numbers, missing and infinite ones allowed."""
     import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_object_dtype
+    from pandas.api.types import is_bool_dtype, is_complex_dtype
 
     column = data[name]
-    if is_bool_dtype(column.dtype) or not (
-        is_numeric_dtype(column.dtype) or is_object_dtype(column.dtype)
-    ):
+    if is_bool_dtype(column.dtype) or not may_be_numbers(column):
         problems.append(f"{name!r} is no column of numbers, but {column.dtype}.")
         return np.zeros(len(column))
-    values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    numbers = pd.to_numeric(column, errors="coerce")
+    if is_complex_dtype(numbers.dtype):
+        problems.append(f"{name!r} has complex numbers; times are real.")
+        return np.zeros(len(column))
+    values = numbers.to_numpy(float, na_value=np.nan)
     text = np.isnan(values) & ~column.isna().to_numpy(dtype=bool)
     if text.any():
         problems.append(

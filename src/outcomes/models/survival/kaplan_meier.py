@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from outcomes.errors import ModelError
 from outcomes.models.inference import check_conf_level
 from outcomes.models.options import FloatArray, IntArray, check_option
 from outcomes.models.survival.curves import (
@@ -19,7 +18,7 @@ from outcomes.models.survival.curves import (
     median_follow_up,
 )
 from outcomes.models.survival.quantiles import check_probs, curve_quantiles
-from outcomes.models.survival.records import read_records
+from outcomes.models.survival.records import read_records, read_times
 from outcomes.models.survival.steps import rows_of
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class KaplanMeier:
         ModelError
             If a time is negative or no number.
         """
-        t = _check_times(times)
+        t = read_times(times)
         return self._frame(
             {"level": _repeat(curve.level, len(t)), "time": t}
             | {name: self._counted(n) for name, n in counts_at(curve, t).items()}
@@ -282,18 +281,6 @@ def kaplan_meier(
         n_subjects=records.n_subjects,
         n_records=records.n_records,
     )
-
-
-def _check_times(times: Any) -> FloatArray:
-    """Return times as an array of its own."""
-    given = [times] if np.isscalar(times) else list(times)
-    try:
-        t = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        t = np.full(1, np.nan)
-    if t.ndim != 1 or not np.all((t >= 0.0) & np.isfinite(t)):
-        raise ModelError(f"times: {times!r} are not all numbers from 0 on.")
-    return t
 
 
 def _repeat(level: Any, n: int) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.options import FloatArray
+from outcomes.models.survival.records import read_list
 
 # A curve this near a quantile is at it (as R survival).
 TOLERANCE: Final = float(np.sqrt(np.finfo(np.float64).eps))
@@ -22,12 +23,8 @@ def check_probs(probs: Any) -> FloatArray:
     ModelError
         If one is not between 0 and 1.
     """
-    given = [probs] if np.isscalar(probs) else list(probs)
-    try:
-        values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.full(1, np.nan)
-    if values.ndim != 1 or not np.all((values >= 0.0) & (values <= 1.0)):
+    values = read_list(probs)
+    if not np.all((values >= 0.0) & (values <= 1.0)):
         raise ModelError(f"probs: {probs!r} are not all between 0 and 1, as 0.5 is.")
     return values
 

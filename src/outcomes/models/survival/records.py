@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN: Final = 5
-# Times nearer than this, as a share of their mean, are one time (as R survival).
+# Times nearer than this, as a share of them or of their mean, are one time.
 SAME_TIME: Final = float(np.sqrt(np.finfo(np.float64).eps))
+# Numbers beyond this, or below its inverse, have no squares to compute with.
+REACH: Final = 1e100
+# Codes of events are whole numbers up to this.
+MOST_CODES: Final = 2**31 - 1
+BEYOND: Final = "are beyond 1e100, or nearer to 0 than 1e-100; take another unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def read_records(
     ModelError
         Naming every column and its first rows (by their index) that cannot be used.
     """
-    names = [] if strata is None else [strata] if isinstance(strata, str) else [*strata]
+    names = list_strata(strata)
     check_table(data, {})
     _check_columns(
         data,
@@ -203,13 +208,82 @@ def same_times(entry: FloatArray, time: FloatArray) -> tuple[FloatArray, FloatAr
     found = np.unique(both[finite])
     if len(found) < 2:
         return entry, time
-    gap = np.diff(found)
-    near = gap <= SAME_TIME * max(1.0, float(np.abs(found).mean()))
+    # R survival takes the mean alone, and 1 where that is less: one time far out, or
+    # a unit in which times are small, would make one time of all.
+    size = np.minimum(np.abs(found), np.abs(found).mean())[1:]
+    near = np.diff(found) <= SAME_TIME * size
     if not near.any():
         return entry, time
     cuts = found[np.concatenate([[True], ~near])]
     both[finite] = cuts[np.searchsorted(cuts, both[finite], side="right") - 1]
     return both[: len(entry)], both[len(entry) :]
+
+
+def meet_times(wanted: FloatArray, times: FloatArray) -> FloatArray:
+    """Take times asked for that differ from one there is by rounding alone as that.
+
+    Parameters
+    ----------
+    wanted : FloatArray, shape (k,)
+        Times asked for, finite.
+    times : FloatArray, shape (m,)
+        Times there are, increasing; at least one.
+
+    Returns
+    -------
+    FloatArray, shape (k,)
+    """
+    above = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+    below = np.maximum(above - 1, 0)
+    nearer = wanted - times[below] < times[above] - wanted
+    nearest = times[np.where(nearer, below, above)]
+    met = np.abs(wanted - nearest) <= SAME_TIME * np.abs(nearest)
+    return np.asarray(np.where(met, nearest, wanted))
+
+
+def read_times(times: Any) -> FloatArray:
+    """Return the times a curve is asked for as an array of its own.
+
+    Raises
+    ------
+    ModelError
+        If one is negative or no number.
+    """
+    t = read_list(times)
+    if not np.all((t >= 0.0) & np.isfinite(t)):
+        raise ModelError(
+            f"times: {times!r} must be finite numbers of 0 or more, as [28, 84] is."
+        )
+    return t
+
+
+def read_list(values: Any) -> FloatArray:
+    """Return a number, or several, as an array; one NaN if they are no such thing."""
+    one = isinstance(values, str) or getattr(values, "ndim", 1) == 0
+    try:
+        several = [values] if one or not isinstance(values, Iterable) else list(values)
+        found = np.array(several, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.full(1, np.nan)
+    return found if found.ndim == 1 else np.full(1, np.nan)
+
+
+def list_strata(strata: str | Sequence[str] | None) -> list[str]:
+    """Return the columns of strata, given as one, several or none.
+
+    Raises
+    ------
+    ModelError
+        If that is not what was given.
+    """
+    if strata is None or isinstance(strata, str):
+        return [] if strata is None else [strata]
+    try:
+        return list(strata)
+    except TypeError as error:
+        raise ModelError(
+            f"strata: give the name of a column or several, not {strata!r}."
+        ) from error
 
 
 def name_rows(index: pd.Index, wrong: BoolArray) -> str:
@@ -226,7 +300,9 @@ def _check_columns(data: pd.DataFrame, roles: dict[str, str | None]) -> None:
     for role, name in roles.items():
         if name is None:
             continue
-        if name not in columns:
+        if not isinstance(name, str):
+            problems.append(f"{role}: give the name of a column, not {name!r}.")
+        elif name not in columns:
             shown = ", ".join(map(repr, map(str, columns)))
             problems.append(f"data has no column {name!r} for {role}; it has {shown}.")
         elif columns.count(name) > 1:
@@ -255,21 +331,41 @@ def _tell_missing(
 def _numbers(data: pd.DataFrame, name: str, problems: list[str]) -> FloatArray:
     """Return a column of finite numbers; NaN, and a note, where it has none."""
     import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_object_dtype
+    from pandas.api.types import is_bool_dtype, is_complex_dtype
 
     column = data[name]
     empty = np.full(len(column), np.nan)
-    if is_bool_dtype(column.dtype) or not (
-        is_numeric_dtype(column.dtype) or is_object_dtype(column.dtype)
-    ):
+    if is_bool_dtype(column.dtype) or not may_be_numbers(column):
         problems.append(f"{name!r} is no column of numbers, but {column.dtype}.")
         return empty
     missing = column.isna().to_numpy(dtype=bool)
-    values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    column = pd.to_numeric(column, errors="coerce")
+    if is_complex_dtype(column.dtype):
+        problems.append(f"{name!r} has complex numbers; times and weights are real.")
+        return empty
+    values = column.to_numpy(float, na_value=np.nan)
     _tell_missing(problems, data, name, missing)
     _tell(problems, data, name, np.isnan(values) & ~missing, "are no numbers")
     _tell(problems, data, name, np.isinf(values), "are infinite")
-    return np.array(values, dtype=np.float64)
+    _tell(problems, data, name, out_of_reach(values), BEYOND)
+    return np.where(out_of_reach(values), np.nan, values)
+
+
+def may_be_numbers(column: pd.Series) -> bool:
+    """Tell whether the type of a column can hold real numbers; a date cannot."""
+    from pandas.api.types import is_complex_dtype, is_numeric_dtype, is_object_dtype
+
+    kind = column.dtype
+    return not is_complex_dtype(kind) and (
+        is_numeric_dtype(kind) or is_object_dtype(kind)
+    )
+
+
+def out_of_reach(values: FloatArray) -> BoolArray:
+    """Tell which finite numbers are too large or small to be computed with."""
+    size = np.abs(values)
+    far = (size > REACH) & np.isfinite(size)
+    return np.asarray(far | ((size > 0.0) & (size < 1.0 / REACH)))
 
 
 def _events(
@@ -281,10 +377,11 @@ def _events(
     column = data[name]
     if is_bool_dtype(column.dtype):
         column = column.astype("boolean").astype("Int64")
-    values = _numbers(data.assign(**{name: column}), name, problems)
+    values = _numbers(column.to_frame(name), name, problems)
     known = np.isfinite(values)
     if codes is None:
-        fits, shown = (values >= 0.0) & (values == np.floor(values)), "0, 1, 2, ..."
+        fits = (values >= 0.0) & (values == np.floor(values)) & (values <= MOST_CODES)
+        shown = "0, 1, 2, ..."
     else:
         fits, shown = np.isin(values, codes), ", ".join(map(str, codes))
     what = f"are none of {shown} (0 is censored)"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from outcomes.errors import ModelError, one_of
 from outcomes.models.inference import check_conf_level
-from outcomes.models.survival.records import read_records
+from outcomes.models.survival.records import SAME_TIME, read_records
 from outcomes.models.survival.steps import (
     Rows,
     area_after,
@@ -122,7 +124,7 @@ def rmst(
         subject=subject,
     )
     levels = records.levels
-    if reference is not None and reference not in levels:
+    if not (reference is None or (np.ndim(reference) == 0 and reference in levels)):
         raise ModelError(one_of(reference, map(str, levels), name="reference"))
     groups = [rows_of(records, records.group == k) for k in range(len(levels))]
     _check_reach(groups, levels, by, float(tau))
@@ -147,7 +149,7 @@ def _check_reach(
         used = rows.weights > 0.0
         last = float(rows.time[used].max())
         ends = rows.event[used & (rows.time == last)]
-        if tau > last and not ends.all():
+        if tau > last * (1.0 + SAME_TIME) and not ends.all():
             where = "" if by is None else f" of {by} {value!r}"
             problems.append(f"{last:g}{where}")
     if problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TimeTransform = Literal["km", "rank", "identity", "log"]
+# Spread of a function of time, as a share of it, that is rounding.
+CONSTANT: Final = 1e-13
 
 
 def schoenfeld_residuals(fit: CoxFit, scaled: bool = True) -> pd.DataFrame:
@@ -128,13 +130,20 @@ def proportional_hazards(fit: CoxFit, transform: TimeTransform = "km") -> pd.Dat
 
     check_option(transform, TimeTransform, name="transform")
     _check(fit, "proportional_hazards")
-    risk, X = fit.risk, fit.columns / fit.sizes
-    at = cumulate(risk, X, fit.beta * fit.sizes)
+    # In orthogonal columns, lest those that are nearly copies lose the digits that
+    # tell them apart; `back` takes scores of these to scores of the model's.
+    Q, back = np.linalg.qr(fit.columns)
+    unit = float(np.sqrt(len(Q)))
+    risk, X, back = fit.risk, Q * unit, back / unit
+    at = cumulate(risk, X, back @ fit.beta)
+    back = back / fit.sizes
     g = transform_times(fit.records, risk.times, transform)
     deaths = np.bincount(risk.last[risk.dead], minlength=risk.n_times)
+    reach = float(np.max(np.abs(g)))
     g = g - float(deaths @ g) / float(deaths.sum())
     size = float(np.max(np.abs(g)))
-    g = g / size if size > 0.0 else g
+    # Of a function that does not change, rounding would be all that is left.
+    g = g / size if size > CONSTANT * reach else 0.0 * g
     score = g @ scores(risk, X, at)
     plain = information(risk, X, at)
     cross = information(risk, X, at, g)
@@ -143,7 +152,8 @@ def proportional_hazards(fit: CoxFit, transform: TimeTransform = "km") -> pd.Dat
     left = square - cross @ np.linalg.solve(plain, cross)
     rows = []
     for term, places in _terms(fit):
-        found = chi_square(score[places], left[np.ix_(places, places)])
+        own = back[:, places]
+        found = chi_square(own.T @ score, own.T @ left @ own)
         rows.append((term, found.statistic, found.df, found.p_value))
     found = chi_square(score, left)
     rows.append(("GLOBAL", found.statistic, found.df, found.p_value))

@@ -82,7 +82,7 @@ class Steps:
         Sum of d / {n (n - d)} up to each time (2); no terms from the time on at which
         survival becomes zero.
     per_event : FloatArray, shape (m,)
-        1 / (n - d), 0 where survival is zero.
+        1 / n, 0 where survival is zero.
     """
 
     survival: FloatArray
@@ -179,9 +179,8 @@ def multiply_steps(sets: RiskSets) -> Steps:
     n = np.where(happens, sets.n_risk, 1.0)
     left = np.where(happens, sets.n_risk - sets.n_event, 1.0)
     survival = np.where(gone, 0.0, np.cumprod(left / n))
-    per_event = np.where(happens, 1.0 / left, 0.0)
-    terms = np.where(happens, sets.n_event / n, 0.0) * per_event
-    return Steps(survival, np.cumsum(terms), per_event)
+    terms = np.where(happens, sets.n_event / n / left, 0.0)
+    return Steps(survival, np.cumsum(terms), np.where(happens, 1.0 / n, 0.0))
 
 
 def greenwood_errors(steps: Steps) -> FloatArray:
@@ -217,13 +216,15 @@ def jackknife_errors(rows: Rows, sets: RiskSets, steps: Steps) -> FloatArray:
     begin = np.searchsorted(sets.time, rows.entry, side="right")
     stop = np.searchsorted(sets.time, rows.time, side="left")
 
-    def running(on: FloatArray, off: FloatArray) -> FloatArray:
-        added = np.bincount(begin, on, m + 1) + np.bincount(stop, off, m + 1)
-        return np.cumsum(added)[:m]
+    def at_risk(amount: FloatArray) -> FloatArray:
+        # From the last one back: what is left is small beside what has gone.
+        left = sums_from(stop, amount, m)
+        return left - sums_from(begin, amount, m) if begin.any() else left
 
-    constant = running(a**2 - before**2, (before + change) ** 2 - a**2)
-    linear = running(a * w, -a * w)
-    square = running(w**2, -(w**2))
+    off = np.bincount(stop, (before + change) ** 2, m + 1)
+    gone = np.cumsum(off - np.bincount(begin, before**2, m + 1))[:m]
+    constant = gone + at_risk(a**2)
+    linear, square = at_risk(a * w), at_risk(w**2)
     g = steps.greenwood
     total = np.maximum(constant + g * (2.0 * linear + g * square), 0.0)
     # Between events nothing changes but rounding, of which quantiles must see nothing.
@@ -288,11 +289,15 @@ def area_error(
 def _values_at(
     sets: RiskSets, values: FloatArray, rows: Rows
 ) -> tuple[FloatArray, FloatArray]:
-    """Return a step function at the entry and at the end of each record."""
+    """Return a step function at the entry and at the end of each record.
+
+    For an event, just before it: d / {n (n - d)} - 1 / (n - d) is -1 / n, and the
+    difference is lost in rounding where n - d is small.
+    """
     steps = np.concatenate([[0.0], values])
     start = np.searchsorted(sets.time, rows.entry, side="right")
     end = np.searchsorted(sets.time, rows.time, side="right")
-    return steps[start], steps[end]
+    return steps[start], steps[end - rows.event]
 
 
 def _at_ends(sets: RiskSets, values: FloatArray, rows: Rows) -> FloatArray:
