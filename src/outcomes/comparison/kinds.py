@@ -11,7 +11,11 @@ def kind_of_event(member: Member) -> tuple[object, ...]:
     """Return what tells kinds of events apart, whatever scores they are made of."""
     endpoint = member.endpoint
     rules = {
-        (rule.kind, getattr(rule, "assessments", 1), getattr(rule, "serious", False))
+        (
+            *(rule.kind, getattr(rule, "assessments", 1)),
+            *(getattr(rule, "serious", False), getattr(rule, "equals", "")),
+            getattr(rule, "apart", None) or (),
+        )
         for rule in endpoint.rules
     }
     ends = {rule.kind for rule in (*endpoint.competing, *endpoint.censoring)}

@@ -77,12 +77,47 @@ def _shown(member: Member, path: Path, days: list[int]) -> pd.DataFrame:
     problem = not_of(member.id, analysis, frame["study"], frame["analysis"])
     if problem:
         raise DataError(f"{path}: {problem}.")
+    _refuse_older(member, path, frame)
     of_all = frame["population"].isin(["", member.population])
     plain = (frame["comparator"] == "") & (frame["subgroup"] == "")
     whole = (frame["term"] == "analysis") & (frame["error"] != "")
     out = frame[whole | (of_all & plain & _wanted(frame, days))].copy()
     out["result_id"] = [traced(member.id, id) for id in out["result_id"]]
     return out
+
+
+def _refuse_older(member: Member, path: Path, frame: pd.DataFrame) -> None:
+    """Refuse results of another endpoint, population or confidence level.
+
+    Those are said beside the numbers as the study file has them now.
+    """
+    rows = frame[(frame["method_id"] == CURVE) & (frame["error"] == "")]
+    endpoint = member.analysis.endpoint
+    if member.analysis.estimand is not None:
+        endpoint = member.spec.estimand(member.analysis.estimand).endpoint
+    level = member.analysis.conf_level
+    said = [
+        what
+        for what, differs in (
+            ("endpoint", (~rows["endpoint"].isin(["", endpoint])).any()),
+            (
+                "population",
+                len(rows) and member.population not in set(rows["population"]),
+            ),
+            ("conf_level", (~rows["conf_level"].isin([level]))[_limits(rows)].any()),
+        )
+        if differs
+    ]
+    if said:
+        raise DataError(
+            f"{path}: the results of '{member.analysis.id}' are of another "
+            f"{' and '.join(said)} than {member.file} has; run the study "
+            f"{member.id} again."
+        )
+
+
+def _limits(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows["statistic"].isin(["conf_low", "conf_high"])
 
 
 def _wanted(frame: pd.DataFrame, days: list[int]) -> pd.Series[bool]:

@@ -142,7 +142,7 @@ def _milestones(
         end, more = end_of_study(events, dm.index, randomised)
         out[end.columns] = end
         notes += more
-    notes += follow_up(spec, ds[late], qs[_done(qs)], out, randomised)
+    notes += follow_up(spec, ds[late], ds[~late], qs[_done(qs)], out, randomised)
     last = spec.without_follow_up().visits[-1].id
     seen = set(qs.loc[_done(qs) & (qs["VISIT"] == last), "USUBJID"])
     seen &= set(randomised.index[randomised])

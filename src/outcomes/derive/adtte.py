@@ -19,8 +19,19 @@ from outcomes.derive.assessed import assessments, decided
 from outcomes.derive.censoring import censored, ends_of
 from outcomes.derive.days import ordinals
 from outcomes.derive.endpoints import label_of, rule_label
+from outcomes.derive.event_notes import (
+    seen_later,
+    summary,
+    unconfirmed,
+    unrecorded,
+)
 from outcomes.derive.notes import Derivation, Note, first, plural
-from outcomes.derive.occurrences import COLUMNS, by_assessment, by_record, holds
+from outcomes.derive.occurrences import (
+    COLUMNS,
+    by_assessment,
+    by_record,
+    holds,
+)
 from outcomes.derive.origin import origins_of
 from outcomes.study.events import AnyEventRule, Criterion, TimeToEventEndpoint
 
@@ -79,7 +90,7 @@ def derive_adtte(
     parts = {p for key in keys for p in _time(spec, key).parts}
     values = {part: decided(spec, part, seen) for part in sorted(parts)}
     given = _Given(spec, tables, people, values, ends_of(people, adqs))
-    frames, notes = [], []
+    frames, notes = [], seen_later(given.ends)
     for key in keys:
         frame, more = _derive(given, key)
         frames.append(frame)
@@ -119,7 +130,7 @@ def _derive(given: _Given, key: str) -> tuple[Frame, list[Note]]:
     frame = _rows(given, key, out, origin)
     left = met.set_index("USUBJID")["left"] if len(met) else None
     frame["LEFTDY"], frame["RGHTDY"] = _bounds(endpoint, frame, at_risk, origin, left)
-    return frame, [*notes, _summary(endpoint.paramcd, frame)]
+    return frame, [*notes, summary(endpoint.paramcd, frame)]
 
 
 def _of(rows: Frame, by_subject: pd.Series[float]) -> pd.Series[float]:
@@ -164,6 +175,7 @@ def _occurrences(
     for rank, rule in ranked:
         if not isinstance(rule, Criterion):
             rows = by_record(rule, given.tables, given.people)
+            notes += unrecorded(given.spec, given.tables, endpoint, rule)
             rows, more = _usable(given, endpoint, rule, rows, origin)
             notes += more
             found.append(_named(given.spec, rule, rows, rank, len(found)))
@@ -175,7 +187,7 @@ def _occurrences(
                 until = _of(seen, stop).fillna(np.inf)
                 rows, open_runs = by_assessment(rule, seen[seen["day"] <= until])
                 found.append(_named(given.spec, rule, rows, rank, len(found)))
-                notes += _unconfirmed(given.spec, endpoint, rule, open_runs)
+                notes += unconfirmed(given.spec, endpoint, rule, open_runs)
     kept = [rows for rows in found if len(rows)]
     if not kept:
         return pd.DataFrame(columns=[*COLUMNS, "rank"]), notes
@@ -301,25 +313,6 @@ def _before_response(
     return notes
 
 
-def _unconfirmed(
-    spec: Study, endpoint: TimeToEventEndpoint, rule: Criterion, who: list[str]
-) -> list[Note]:
-    if not who:
-        return []
-    code, label = endpoint.paramcd, rule_label(spec, rule)
-    return [
-        Note(
-            "event-unconfirmed",
-            f"{code}: {plural(len(who), 'subject')} whose last assessments meet "
-            f"'{label}' without the {rule.assessments} it needs {first(who)}.",
-            remedy="no event",
-            file="adtte",
-            column="CNSR",
-            value=code,
-        )
-    ]
-
-
 def _last(
     given: _Given,
     endpoint: TimeToEventEndpoint,
@@ -396,18 +389,3 @@ def _bounds(
         before = (own - origin + 1.0).clip(lower=floor)
         free = free.where(~event, before.where(own.notna(), aval))
     return free, aval.where(event)
-
-
-def _summary(code: str, frame: Frame) -> Note:
-    count = frame["CNSR"].value_counts()
-    events, censored_, competing = (int(count.get(k, 0)) for k in (0, 1, 2))
-    beside = f", {plural(competing, 'competing event')}" if competing else ""
-    return Note(
-        "times",
-        f"{code}: {plural(len(frame), 'subject')} at risk, {plural(events, 'event')}"
-        f"{beside}, {censored_} censored.",
-        remedy="one row each",
-        file="adtte",
-        column="CNSR",
-        value=code,
-    )

@@ -128,7 +128,8 @@ def censored(
     frame["CNSDTDSC"] = frame["CNSDTDSC"].where(~at_last, LAST_ASSESSMENT)
     frame["SRCDOM"] = np.where(at_last, "ADQS", "ADSL")
     frame["SRCSEQ"] = seen["ASEQ"].where(at_last)
-    return frame, _early(endpoint.paramcd, origin.index[before])
+    early = (own["ended"] < origin) & ~at_end & ~at_last
+    return frame, _early(endpoint.paramcd, origin.index[early])
 
 
 def _early(code: str, who: pd.Index[str]) -> list[Note]:

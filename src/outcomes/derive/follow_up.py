@@ -11,7 +11,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from outcomes.derive.days import date_text
-from outcomes.derive.disposition import contradictions, ends, read_events
+from outcomes.derive.disposition import (
+    MILESTONES,
+    SPELLINGS,
+    contradictions,
+    ends,
+    read_events,
+)
 from outcomes.derive.notes import Note, first, plural
 from outcomes.errors import DataError
 
@@ -27,7 +33,12 @@ _ALL = 1000
 
 
 def follow_up(
-    spec: Study, ds: Frame, qs: Frame, out: Frame, randomised: pd.Series[Any]
+    spec: Study,
+    ds: Frame,
+    main: Frame,
+    qs: Frame,
+    out: Frame,
+    randomised: pd.Series[Any],
 ) -> list[Note]:
     """Fill in the columns of ADSL that are about the follow-up.
 
@@ -37,6 +48,8 @@ def follow_up(
         The study.
     ds : DataFrame
         Records of DS with EPOCH ``FOLLOW-UP``.
+    main : DataFrame
+        The other records of DS.
     qs : DataFrame
         Rows of QS of instruments that were done.
     out : DataFrame
@@ -55,26 +68,59 @@ def follow_up(
     DataError
         Everything that keeps denominators from closing, with the subjects: neither
         entered nor a reason, both, no reason, an entry or a visit of the follow-up
-        before randomisation.
+        before randomisation, a record of entry with the EPOCH of the main study.
     """
     out[list(COLUMNS)] = ""
     if spec.follow_up is None:
         return _undeclared(ds)
     own = spec.follow_up
-    terms = [own.entered.strip().upper(), own.not_entered.strip().upper()]
+    terms = _terms(own)
     rows, notes = read_events(ds, terms)
     inside = rows["USUBJID"].map(randomised).astype(bool)
     notes += _outsiders(rows[~inside])
     rows = rows[inside].sort_values(["USUBJID", "day", "DSSEQ"])
     entry = _first_of(rows[rows["term"] == terms[0]])
     refusal = _first_of(rows[rows["term"] == terms[1]])
+    notes += _several(rows, terms)
     notes += _fill(out, entry, refusal, randomised)
-    problems = _not_closing(own, out, entry, refusal, randomised)
+    problems = misplaced(spec, main) + _not_closing(
+        own, out, entry, refusal, randomised
+    )
     problems += _too_early(spec, qs, out)
     if problems:
         raise DataError("\n".join(problems))
     notes += _ended(out, rows[rows["event"]])
     return notes + _suspicious(spec, qs, out)
+
+
+def _terms(own: FollowUp) -> list[str]:
+    """Return what says entry, and that there was none, in standard spelling."""
+    terms = [own.entered.strip().upper(), own.not_entered.strip().upper()]
+    return [SPELLINGS.get(term, term) for term in terms]
+
+
+def misplaced(spec: Study, ds: Frame) -> list[str]:
+    """Say which records of the main study say who entered the follow-up.
+
+    Taken for how the main study ended they would be a discontinuation.
+
+    Parameters
+    ----------
+    spec : Study
+        The study.
+    ds : DataFrame
+        Records of DS with another EPOCH than ``FOLLOW-UP``.
+    """
+    if spec.follow_up is None:
+        return []
+    terms = [term for term in _terms(spec.follow_up) if term not in MILESTONES]
+    found = ds[ds["DSDECOD"].str.strip().str.upper().isin(terms)]
+    if found.empty:
+        return []
+    return [
+        f"ds: {plural(len(found), 'record')} of {' or '.join(terms)} with another "
+        f"EPOCH than FOLLOW-UP {first(found['USUBJID'], _ALL)}; correct EPOCH."
+    ]
 
 
 def _undeclared(ds: Frame) -> list[Note]:
@@ -105,6 +151,29 @@ def _outsiders(rows: Frame) -> list[Note]:
             "FUPFL",
         )
     ]
+
+
+def _several(rows: Frame, terms: list[str]) -> list[Note]:
+    """Warn of who entered on several days, or did not for several reasons."""
+    notes = []
+    for term, column, what, do in (
+        (terms[0], "day", "entered the follow-up on several days", "the earliest"),
+        (terms[1], "DSTERM", "did not enter it for several reasons", "the first"),
+    ):
+        own = rows[(rows["term"] == term) & (rows[column].str.strip() != "")]
+        folded = own[column].str.strip().str.casefold()
+        count = folded.groupby(own["USUBJID"]).nunique()
+        who = count.index[count > 1]
+        if len(who):
+            notes.append(
+                _warning(
+                    "follow-up-conflict",
+                    f"{plural(len(who), 'subject')} {what} {first(who)}.",
+                    f"{do} is used; correct ds",
+                    "FUPDT" if column == "day" else "FUPNREAS",
+                )
+            )
+    return notes
 
 
 def _first_of(rows: Frame) -> Frame:

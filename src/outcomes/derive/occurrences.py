@@ -153,8 +153,7 @@ def by_record(
     match rule:
         case AdverseEvent():
             ae = _table(tables, "ae")
-            term = ae["AEDECOD"].where(ae["AEDECOD"].str.strip() != "", ae["AETERM"])
-            wanted = _folded(term, rule.terms)
+            wanted = _folded(_term(ae), rule.terms)
             if rule.serious:
                 wanted &= ae["AESER"].str.strip().str.upper().isin(["Y", "YES"])
             return _dated(ae[wanted], "AE", people)
@@ -164,14 +163,35 @@ def by_record(
     return _withdrawn(rule, people)
 
 
+def absent_names(
+    rule: AdverseEvent | Medication | Withdrawal, tables: Mapping[str, Frame]
+) -> list[str]:
+    """Return the names that a rule asks for, if no record of anybody has any of them.
+
+    Nobody's having left for a reason is no sign of a misspelt one.
+    """
+    match rule:
+        case AdverseEvent():
+            names, known = rule.terms, _term(_table(tables, "ae"))
+        case Medication():
+            names, known = rule.categories, _table(tables, "cm")["CMCAT"]
+        case Withdrawal():
+            return []
+    return [] if _folded(known, names).any() else list(names)
+
+
+def _term(ae: Frame) -> pd.Series[Any]:
+    return ae["AEDECOD"].where(ae["AEDECOD"].str.strip() != "", ae["AETERM"])
+
+
 def _table(tables: Mapping[str, Frame], name: str) -> Frame:
     return tables[name] if name in tables else empty(TABLES[name])
 
 
 def _folded(values: pd.Series[Any], names: Sequence[str]) -> pd.Series[bool]:
-    """Say which texts are one of several; case and outer blanks do not count."""
-    known = [name.strip().casefold() for name in names]
-    return values.str.strip().str.casefold().isin(known)
+    """Say which texts are one of several; case and number of blanks do not count."""
+    known = [" ".join(name.split()).casefold() for name in names]
+    return values.str.split().str.join(" ").str.casefold().isin(known)
 
 
 def _dated(rows: Frame, domain: str, people: Frame) -> Frame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -78,6 +78,14 @@ def assign_visits(spec: Study, admin: Frame) -> tuple[Frame, list[Note]]:
     else:
         out.loc[unscheduled, "ANL01RS"] = UNSCHEDULED
     out = add_windows(spec, out)
+    notes += _counts(
+        out[nominal & _hours_away(spec, out)],
+        "hour-on-another-day",
+        "{what} at a visit hours after the first dose, dated neither on that day nor "
+        "on the next",
+        "the visit is kept; correct it, or the date",
+        severity="warning",
+    )
     outside = nominal & ((out["ADY"] < out["AWLO"]) | (out["ADY"] > out["AWHI"]))
     if spec.out_of_window == "exclude":
         out.loc[outside, "ANL01RS"] = OUT_OF_WINDOW
@@ -89,6 +97,16 @@ def assign_visits(spec: Study, admin: Frame) -> tuple[Frame, list[Note]]:
             "out_of_window: keep",
         )
     return out, notes
+
+
+def _hours_away(spec: Study, records: Frame) -> pd.Series[bool]:
+    """Say which records of an hour of the first dose are dated on another day.
+
+    Such a visit has no window, and 24 hours may end on the next day.
+    """
+    hours = [v.id for v in spec.visits if v.hour is not None and v.day == 1]
+    there = records["AVISIT"].isin(hours) & records["ADY"].notna()
+    return there & ~records["ADY"].isin([1, 2]) & (spec.origin == "first-dose")
 
 
 def visit_of_day(spec: Study, days: pd.Series[Any]) -> pd.Series[Any]:
@@ -135,7 +153,13 @@ def _refuse(spec: Study, admin: Frame, unscheduled: pd.Series[Any]) -> None:
         raise DataError("\n".join(problems))
 
 
-def _counts(rows: Frame, rule: str, text: str, remedy: str) -> list[Note]:
+def _counts(
+    rows: Frame,
+    rule: str,
+    text: str,
+    remedy: str,
+    severity: Literal["note", "warning"] = "note",
+) -> list[Note]:
     """Count administrations by instrument and visit."""
     return [
         Note(
@@ -144,6 +168,7 @@ def _counts(rows: Frame, rule: str, text: str, remedy: str) -> list[Note]:
             + text.format(what=f"{plural(len(own), 'administration')} of {name}")
             + f" {first(own['USUBJID'])}.",
             remedy,
+            severity,
             file="adqs",
             column="AVISIT",
             value=str(name),

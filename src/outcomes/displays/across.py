@@ -15,6 +15,10 @@ from outcomes.displays.across_table import table_across
 from outcomes.displays.description import Heading
 from outcomes.displays.drawing.draw import draw
 from outcomes.displays.html import numbers_fragment, page, table_fragment
+from outcomes.errors import UsageError
+
+_OF_STUDIES = ("sdtm", "adam", "ard")
+"""Folders that the results of a study have, and those of a comparison have not."""
 
 
 def render_across(comparison: ComparisonFile, results: Path, out: Path) -> None:
@@ -35,7 +39,11 @@ def render_across(comparison: ComparisonFile, results: Path, out: Path) -> None:
         If the results of a study are absent, no ARD, or of another study or analysis.
     RenderError
         If several results stand for one place of a display.
+    UsageError
+        If ``out`` holds the results of a study, which would be taken for those of an
+        earlier plan and removed.
     """
+    _refuse_study_folder(out)
     context = across_context(comparison, results)
     info = comparison.spec.comparison
     table, figure = table_across(context), figure_across(context)
@@ -54,6 +62,15 @@ def render_across(comparison: ComparisonFile, results: Path, out: Path) -> None:
         "numbers": numbers_fragment(figure),
     }
     _describe(out / "figures", figure.heading, content)
+
+
+def _refuse_study_folder(out: Path) -> None:
+    held = [name for name in _OF_STUDIES if (out / name).exists()]
+    if held:
+        raise UsageError(
+            f"{out}: holds the results of a study ({', '.join(held)}); give --out a "
+            "folder of its own."
+        )
 
 
 def _describe(folder: Path, heading: Heading, content: dict[str, Any]) -> None:

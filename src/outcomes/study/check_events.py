@@ -6,6 +6,12 @@ from itertools import pairwise
 
 from outcomes.study.analyses import AnyAnalysis, OfEndpoint, Responders, TimeToEvent
 from outcomes.study.base_score import base_score
+from outcomes.study.check_event_rules import (
+    SECTIONS,
+    known_later,
+    rules_together,
+    terms_of_entry,
+)
 from outcomes.study.check_model import (
     ARM_LIKE,
     IDENTIFIERS,
@@ -64,6 +70,7 @@ def follow_up(spec: Study) -> Found:
             "follow_up.not_entered",
             f"'{own.not_entered}' is also what entered says; the two must differ.",
         )
+    yield from terms_of_entry(own)
 
 
 def times(spec: Study) -> Found:
@@ -76,7 +83,8 @@ def times(spec: Study) -> Found:
             yield where, "has no event; give a preset, or at least one rule in events."
         yield from _origin(spec, endpoint, where)
         yield from _preset(spec, endpoint, where)
-        for section in ("events", "competing", "censoring"):
+        yield from rules_together(endpoint, where)
+        for section in SECTIONS:
             for place, rule in enumerate(getattr(endpoint, section)):
                 entry = entry_of(f"{where}.{section}", place)
                 yield from _rule(spec, rule, entry)
@@ -292,6 +300,8 @@ def _column(spec: Study, name: str, where: str) -> Found:
         yield where, unknown(name, offered, "a column of ADSL")
     elif lack := lacking(spec, name):
         yield where, f"{name} is not known without {lack}; add that."
+    else:
+        yield from known_later(name, where)
 
 
 def _group(spec: Study, name: str, where: str) -> Found:
@@ -306,6 +316,8 @@ def _group(spec: Study, name: str, where: str) -> Found:
         yield where, f"{name} is a number; name a column of text."
     elif lack := lacking(spec, name):
         yield where, f"{name} is not known without {lack}; add that."
+    else:
+        yield from known_later(name, where)
 
 
 def _selection(spec: Study, analysis: TimeToEvent, where: str) -> Found:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from conftest import VALID
+from outcomes.findings import beyond_schedule
 from outcomes.study import load_study
 from outcomes.study.base_score import base_score
+from outcomes.study.event_words import events_words
+from outcomes.study.events import PresetRule, preset_rules
 from outcomes.study.load import read_study
 
 Content = dict[str, Any]
@@ -143,6 +146,9 @@ BAD = [
     (f"{E}/events/0/apart", [15, 5], "events, apart", "ends before it begins"),
     (f"{E}/events/0/apart", [0, 5], "events, apart", "at least 1 day apart"),
     (f"{E}/events/0/apart", [5], "apart, value 2", "[fewest, most]"),
+    (f"{E}/events/0/apart", "5-15", "apart", "two whole numbers, such as [5, 15] (giv"),
+    (f"{E}/events/0/apart", 15, "apart", "two whole numbers, such as [5, 15]"),
+    (f"{A}/entry_weights/truncate", "1-99", "truncate", "percentiles, such as [1, 99]"),
     (f"{E}/events/0/assessments", 1, "events, apart", "say assessments: 2"),
     (f"{E}/events/0/kind", "criterium", "events, kind", "Did you mean 'criterion'?"),
     (f"{E}/events/0/terms", ["x"], "entry 1 of endpoints.relapse.events", "belongs to"),
@@ -166,7 +172,34 @@ BAD = [
     ("sources/cm/columns/CMSTDTC", None, "endpoints.relapse", "needs CMSTDTC"),
     ("sources/ds", None, "endpoints.leaving", "'withdrawal' is read from sources.ds"),
     ("sources/ex", None, "endpoints.leaving.origin", "first-dose needs sources.ex"),
+    # rules that contradict each other, or name nothing
+    ("follow_up/entered", "Completed", "follow_up.entered", "something else in ds"),
+    ("follow_up/not_entered", " ", "follow_up.not_entered", "something else in ds"),
+    (f"{E}/events/0/label", "any", "events, label", "stands for something else"),
+    (f"{E}/events/0/label", "Last assessment", "events, label", "something else"),
+    (f"{E}/competing/0/label", "DISCONTINUED: x", "competing, label", "something"),
+    (f"{E}/competing/0/categories", [" "], "competing, categories", "blank name"),
+    ("endpoints/leaving/events/0/reasons", [""], "events, reasons", "at least 1"),
+    ("endpoints/leaving/events/0/reasons", [" "], "events, reasons", "blank name"),
+    ("endpoints/depressive/preset/terms", [" "], "preset.terms", "blank name"),
+    (f"{E}/competing/0", CRITERION, "endpoints.relapse.competing", "never happens"),
+    (f"{E}/censoring", [{"kind": "medication"}], "censoring", "is in competing, too"),
+    (
+        "endpoints/depressive/competing",
+        [{"kind": "medication", "categories": ["Rescue", "OTHER"]}],
+        "endpoints.depressive.competing",
+        "is an event, too",
+    ),
+    (
+        "endpoints/depressive/competing",
+        [{"kind": "withdrawal", "label": "Symptoms back"}],
+        "depressive.competing, label",
+        "the two must differ",
+    ),
     # analyses
+    (f"{A}/entry_weights/covariates", ["FUPFL"], "covariates", "known only after"),
+    (f"{A}/cox/covariates", ["EOSSTT"], "cox.covariates", "known only after"),
+    (f"{A}/strata", ["FUPNREAS"], "analyses.kept.strata", "known only after"),
     (f"{A}/endpoint", "madrs_response", "analyses.kept", "of kind time-to-event"),
     (f"{A}/endpoint", "madrs_change", "analyses.kept", "is a change; this question"),
     ("analyses/1/endpoints", ["relapse"], "analyses.responders", "a time to an event"),
@@ -246,12 +279,15 @@ def test_a_follow_up_visit_may_be_analysed_where_the_analysis_says_so(
 
 RESCUE = {"kind": "medication", "categories": [" rescue "]}
 STRATEGIES = [
-    ({"events": [CRITERION, RESCUE]}, "composite"),
+    ({"events": [CRITERION, RESCUE], "competing": []}, "composite"),
     ({"competing": [RESCUE]}, "hypothetical"),
     ({"censoring": [RESCUE], "competing": []}, "hypothetical"),
     ({"competing": []}, "treatment-policy"),
     ({"competing": [RESCUE | {"categories": ["OTHER"]}]}, "treatment-policy"),
-    ({"preset": {"name": "comp004-event", "endpoint": "ill"}}, "composite"),
+    (
+        {"preset": {"name": "comp004-event", "endpoint": "ill"}, "competing": []},
+        "composite",
+    ),
 ]
 
 
@@ -277,6 +313,68 @@ def test_an_estimand_meets_rescue_as_its_endpoint_does(
         problems = [str(problem) for problem in read_study(study_file(edit))[1]]
         assert bool(problems) == (strategy != own), (strategy, problems)
         assert all(f"which is {own}" in problem for problem in problems)
+
+
+PRESET_LABELS = {
+    "Serious suicidal event": ["Suicidal ideation", " suicide  Attempt"],
+    "Hospitalisation or suicidal event": ["Suicidal ideation", "Depression"],
+}
+
+
+@pytest.mark.parametrize("label", PRESET_LABELS)
+@pytest.mark.parametrize("name", ["sustain-1-relapse", "comp004-event"])
+def test_a_preset_calls_its_adverse_events_what_they_are(name: Any, label: str) -> None:
+    terms = PRESET_LABELS[label]
+    rules = preset_rules(PresetRule(name=name, endpoint="ill", terms=terms))
+    assert rules[1].label == label
+    usual = preset_rules(PresetRule(name=name, endpoint="ill"))
+    assert usual[1].label == "Hospitalisation or suicidal event"
+
+
+def test_a_label_that_says_what_a_rule_asks_for_is_said_once(study_file: Write) -> None:
+    def edit(content: Content) -> None:
+        complete(content)
+        content["endpoints"]["ill"]["label"] = "A total of 22"
+        content["endpoints"]["relapse"]["events"][0] = {
+            "kind": "criterion",
+            "endpoint": "ill",
+            "label": "A total of 22",
+        }
+
+    spec = load_study(study_file(edit)).spec
+    said = events_words(spec, spec.endpoints["relapse"])  # type: ignore[arg-type]
+    assert said[0] == "Event: A total of 22 at an assessment."
+
+
+BEYOND = [
+    # (origin, days, tau, keys of what is beyond); the last visit is on day 365, or 358
+    # days after the first rating that can be a response
+    ("first-dose", [28, 365], None, set()),
+    ("first-dose", [28, 366], 365, {"days"}),
+    ("first-dose", [28, 366], None, {"days", "tau"}),
+    ("first-dose", [28], 366, {"tau"}),
+    ("first-response", [28, 361], None, set()),
+    ("first-response", [28, 362], 361, {"days"}),
+    # the baseline is the earliest day on which anybody can have been randomised
+    ("randomisation", [28, 366], None, set()),
+    ("randomisation", [28, 367], 84, {"days"}),
+]
+
+
+@pytest.mark.parametrize(("origin", "days", "tau", "keys"), BEYOND)
+def test_days_beyond_the_last_planned_visit_are_told(
+    study_file: Write, origin: str, days: list[int], tau: int | None, keys: set[str]
+) -> None:
+    def edit(content: Content) -> None:
+        complete(content)
+        content["endpoints"]["relapse"]["origin"] = origin
+        if origin != "first-response":
+            del content["endpoints"]["relapse"]["response"]
+        content["analyses"][2] |= {"days": days, "tau": tau}
+
+    found = list(beyond_schedule(load_study(study_file(edit)).spec))
+    assert {key for key, *_ in found} == {f"analyses.kept.{key}" for key in keys}
+    assert all("YEAR1" in message and accepted for _, message, accepted in found)
 
 
 HOURS = [
