@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from outcomes.study import Study, StudyFile
+    from outcomes.study.events import TimeToEventEndpoint
 
 Finding = dict[str, Any]
 """A row of the issue log without its empty cells, or ``file``, ``key``, ``message``."""
@@ -105,6 +106,7 @@ def _derived(study: StudyFile, tables: dict[str, pd.DataFrame]) -> Iterator[Find
     for key, message, accepted in (
         *_empty_visits(study.spec, adqs.frame),
         *_nobody_at_risk(study.spec, adsl.frame, adtte.frame),
+        *beyond_schedule(study.spec),
         *lone_levels(study.spec, adsl.frame),
     ):
         yield {
@@ -164,6 +166,59 @@ def _nobody_at_risk(
                     f"nobody of {population} is at risk of {code}: no row of adtte.",
                     analysis.accept_error,
                 )
+
+
+def beyond_schedule(spec: Study) -> Iterator[tuple[str, str, bool]]:
+    """Yield days and horizons that lie beyond the last visit a study has planned.
+
+    The third part, always true, says that they are legal: a comparison of studies asks
+    for the same days of studies of different lengths.
+    """
+    from outcomes.study.analyses import TimeToEvent
+    from outcomes.study.events import TimeToEventEndpoint
+
+    for analysis in spec.analyses:
+        if not isinstance(analysis, TimeToEvent):
+            continue
+        estimand = analysis.estimand and spec.estimand(analysis.estimand)
+        endpoint = spec.endpoints[
+            (estimand.endpoint if estimand else analysis.endpoint) or ""
+        ]
+        if not isinstance(endpoint, TimeToEventEndpoint):
+            continue
+        longest = _longest(spec, endpoint)
+        late = [day for day in analysis.days if day > longest]
+        planned = (
+            f"the last visit planned, {spec.visits[-1].id}, is on day {longest} since "
+            f"the {endpoint.origin.replace('-', ' ')} at the latest"
+        )
+        if late:
+            listed = ", ".join(map(str, late))
+            message = f"{planned}, before {listed}: survival is not followed there."
+            yield f"analyses.{analysis.id}.days", message, True
+        if analysis.horizon > longest:
+            message = (
+                f"{planned}, before the horizon of restricted means, "
+                f"{analysis.horizon}: it will give way. Declare tau within the plan."
+            )
+            yield f"analyses.{analysis.id}.tau", message, True
+
+
+def _longest(spec: Study, endpoint: TimeToEventEndpoint) -> int:
+    """Return the last planned day since the earliest day an origin can have.
+
+    Visits count from ``spec.origin``; randomisation comes before a first dose by days
+    that no plan states, at most by all that are before it.
+    """
+    last = spec.visits[-1].window[1] if spec.visits[-1].window else spec.visits[-1].day
+    origin = 1
+    if endpoint.origin == "first-response":
+        after = [visit for visit in spec.visits if visit.time > 1]
+        first = after[0] if after else spec.visits[-1]
+        origin = max(first.window[0] if first.window else first.day, 1)
+    elif endpoint.origin == "randomisation" and spec.origin == "first-dose":
+        origin = min(spec.visits[0].day + 1, 1)
+    return max(last, 1) - origin + 1
 
 
 def _asked(spec: Study, analysis: Any) -> Iterator[tuple[str, str, Sequence[str]]]:

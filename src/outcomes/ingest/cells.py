@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from outcomes.ingest.issues import IssueLog, hints, nearest, plural, quoted
+from outcomes.ingest.issues import FEW, IssueLog, hints, nearest, plural, quoted
 from outcomes.ingest.raw import RawTable, TextArray
 from outcomes.study.spec import RawFile
 
@@ -36,6 +36,11 @@ _DATE_FORMATS = (
     "%d-%b-%Y",
 )
 """What dates are usually written in; one is suggested where it fits a whole column."""
+
+
+_ISO = "%Y-%m-%d"
+_PARTIAL = re.compile("[0-9]{4}(-(0[1-9]|1[0-2]))?")
+"""A year, or a year and a month, of ISO 8601."""
 
 
 _FIRST_DATE, _LAST_DATE = "1900-01-01", "2100-12-31"
@@ -172,8 +177,14 @@ class Cells:
         )
         return np.where(bad, np.nan, out)
 
-    def dates(self, column: str, text: TextArray | None = None) -> TextArray:
-        """Return a column as ISO 8601 dates, '' where empty; report what is none."""
+    def dates(
+        self, column: str, text: TextArray | None = None, *, partial: bool = False
+    ) -> TextArray:
+        """Return a column as ISO 8601 dates, '' where empty; report what is none.
+
+        With ``partial`` a year, or a year and a month, stays as it is, with a warning.
+        In another ``date_format`` than ISO 8601 what they look like is not known.
+        """
         texts = self.text(column) if text is None else text
         written = self.source.date_format
         if not is_date_format(written):
@@ -186,17 +197,26 @@ class Cells:
                 column=column,
             )
             return np.full(len(texts), "", dtype=object)
-        out = each(texts, lambda value: iso_date(value, written))
+        kept = partial and written == _ISO
+        out = each(
+            texts,
+            lambda value: (
+                value if kept and is_partial(value) else iso_date(value, written)
+            ),
+        )
+        how = f" {_partial_remedy(written)}" if partial else ""
         self.reject(
             (out == "") & (texts != ""),
             "date",
             column,
             lambda value: f"{quoted(value)} is no calendar date written {written}.",
-            _date_remedy(texts),
+            f"{_date_remedy(texts)}{how}",
             values=texts,
         )
+        self._warn_of_partial(column, out)
+        first = each(out, lambda value: value + "-01-01"[len(value) - 4 :])
         self.reject(
-            (out != "") & ((out < _FIRST_DATE) | (out > _LAST_DATE)),
+            (out != "") & ((first < _FIRST_DATE) | (first > _LAST_DATE)),
             "implausible-date",
             column,
             lambda value: (
@@ -206,6 +226,30 @@ class Cells:
             values=texts,
         )
         return out
+
+    def _warn_of_partial(self, column: str, out: TextArray) -> None:
+        """Say once how many dates of a column lack a day, and of whom."""
+        hits = np.flatnonzero(each(out, is_partial).astype(np.bool_))
+        if not len(hits):
+            return
+        given = int(np.count_nonzero(out != ""))
+        subjects = list(dict.fromkeys(self.subject[hits].tolist()))
+        more = len(subjects) - FEW
+        named = ", ".join(quoted(name) for name in subjects[:FEW])
+        self.log.add(
+            "warning",
+            "partial-date",
+            f"{len(hits)} of {plural(given, 'date')} "
+            f"{'is' if len(hits) == 1 else 'are'} partial (a year, or a year and a "
+            "month), of "
+            f"{plural(len(subjects), 'subject')} ({named}"
+            f"{f' and {more} more' if more > 0 else ''}).",
+            "Kept as written, and not used where a day is needed.",
+            file=self.table.file,
+            row=int(self.table.rows[hits[0]]),
+            column=column,
+            value=str(out[hits[0]]),
+        )
 
 
 def each(texts: TextArray, function: Callable[[str], Any]) -> NDArray[Any]:
@@ -244,6 +288,27 @@ def iso_date(text: str, written: str) -> str:
         return datetime.strptime(text, written).date().isoformat()
     except ValueError:
         return ""
+
+
+def is_partial(text: str) -> bool:
+    """Say whether a text is a year, or a year and a month, of ISO 8601.
+
+    Examples
+    --------
+    >>> [is_partial(text) for text in ("2019", "2019-08", "2019-08-01", "2019-13")]
+    [True, True, False, False]
+    """
+    return _PARTIAL.fullmatch(text) is not None
+
+
+def _partial_remedy(written: str) -> str:
+    """Say how a date is given of which the day is not known."""
+    if written == _ISO:
+        return "If the day is not known, write the month or the year: 2019-08, 2019."
+    return (
+        "If the day of some is not known, write the column in ISO 8601 (2019-08-24, "
+        f'2019-08, 2019) with date_format: "{_ISO}".'
+    )
 
 
 def _date_remedy(texts: TextArray) -> str:

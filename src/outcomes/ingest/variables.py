@@ -24,6 +24,8 @@ from outcomes.study.spec import SubjectSource, TableSource
 _GIVEN = {"STUDYID", "SRCFILE", "SRCROW"}
 _FULL_WIDTH = frozenset(map(chr, range(0xFF10, 0xFF1A)))
 """Digits that look like 0 to 9 and are not."""
+_PARTIAL_DATES = {"ae", "cm", "dv", "pr"}
+"""Tables of events and interventions: often only a month or a year is known."""
 _CODED = {"ARMCD", "ACTARMCD"}
 """Their values are checked against the study, whether a map has them or not."""
 
@@ -153,7 +155,8 @@ def _typed(
     if kind == "integer":
         return cells.integers(column, text, least=1 if name == "SESSION" else None)
     if name.endswith("DTC"):
-        return cells.dates(column, text)
+        own = column in cells.table.columns  # and no constant
+        return cells.dates(column, text, partial=own and schema.name in _PARTIAL_DATES)
     return text
 
 

@@ -24,7 +24,8 @@ FORMS = {
     _CODE: "a code has 1 to 20 capitals, digits or _, a letter first",
     _NAME: "a column of ADSL or SDTM, or a PARAMCD, has 1 to 8 capitals, digits or _,"
     " a letter first",
-    _ITEM: "a pattern of columns has {item}, or with leading zeros {item:02d}, once",
+    _ITEM: "a pattern of columns has {item}, or with leading zeros {item:02d}, once;"
+    " for totals use totals: {score: column}",
 }
 """What texts of a fixed form must look like, by their pattern."""
 

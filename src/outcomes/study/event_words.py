@@ -19,6 +19,11 @@ _CENSOR: Final = {
     "last-assessment": "the last assessment that could have shown one",
     "end-of-study": "the end of their participation",
 }
+_NOT_ENTERED: Final = {
+    "last-assessment": "the last such assessment before it was due",
+    "end-of-study": "the end of the main study",
+}
+"""Where subjects are censored who did not enter the follow-up."""
 
 
 def events_words(spec: Study, endpoint: TimeToEventEndpoint) -> tuple[str, ...]:
@@ -65,7 +70,10 @@ def _events(spec: Study, endpoint: TimeToEventEndpoint) -> str:
 
 def _origin(spec: Study, endpoint: TimeToEventEndpoint) -> str:
     origin = origin_words(spec, endpoint)
-    said = f"Time is in days; the day of the {origin} is day 1."
+    said = (
+        f"Time is in days; the day of the {origin} is day 1, so that the days elapsed"
+        " since it are one fewer."
+    )
     if endpoint.origin == "first-response" and endpoint.response is not None:
         response = endpoint_label(spec, endpoint.response)
         said += (
@@ -88,6 +96,9 @@ def _censoring(spec: Study, endpoint: TimeToEventEndpoint) -> str:
     said = (
         f"Subjects without an event are censored at {_CENSOR[endpoint.settled_censor]}"
     )
+    if spec.follow_up is not None:
+        late = _NOT_ENTERED[endpoint.settled_censor]
+        said += f" (those who did not enter the follow-up: {late})"
     if endpoint.censoring:
         said += f", or at the first of: {_listed(spec, endpoint.censoring)}"
     return f"{said}."
@@ -100,7 +111,8 @@ def _listed(spec: Study, rules: list[AnyEventRule]) -> str:
 def _rule(spec: Study, rule: AnyEventRule) -> str:
     """Say one rule: its label, with what it asks for in brackets."""
     asked = _asked(spec, rule)
-    return f"{rule.label} ({asked})" if rule.label else asked
+    said = rule.label is not None and not asked.startswith(rule.label)
+    return f"{rule.label} ({asked})" if said else asked
 
 
 def _asked(spec: Study, rule: AnyEventRule) -> str:

@@ -167,9 +167,17 @@ def preset_rules(preset: PresetRule) -> list[AnyEventRule]:
             kind="adverse-event",
             terms=terms,
             serious=True,
-            label="Hospitalisation or suicidal event",
+            label=_serious_label(terms),
         ),
     ]
     if not confirmed:
         rules.append(Medication(kind="medication", label="Medication started"))
     return rules
+
+
+def _serious_label(terms: list[str]) -> str:
+    """Name the adverse events of a preset by what its terms can be."""
+    suicidal = {term.casefold() for term in _SUICIDAL}
+    if all(" ".join(term.split()).casefold() in suicidal for term in terms):
+        return "Serious suicidal event"
+    return "Hospitalisation or suicidal event"

@@ -39,6 +39,12 @@ _PAIRS = {
     "apart": "apart is two numbers of days, [fewest, most]",
     "truncate": "truncate is two percentiles, [lowest, highest]",
 }
+_TWO = {
+    "window": "two whole numbers, such as [17, 30]",
+    "apart": "two whole numbers, such as [5, 15]",
+    "truncate": "two percentiles, such as [1, 99]",
+}
+"""What stands in a list of two values."""
 
 
 def entry_of(section: str, position: int, file: str | None = None) -> str:
@@ -103,6 +109,8 @@ def explain(error: Any, content: dict[str, Any]) -> Found:
             if isinstance(location[-1], int):
                 return where, f"is missing; {_pair(location)}."
             return where, "is missing; every study needs it here."
+        case "tuple_type" | "too_long" if str(location[-1]) in _TWO:
+            return where, f"needs {_TWO[str(location[-1])]} (given: {given})."
         case "union_tag_invalid" | "union_tag_not_found":
             return _tag(error, where)
         case "literal_error":

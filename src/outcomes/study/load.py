@@ -22,6 +22,11 @@ _UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Control characters, halves of a pair and what is no character; tab and line feed
 may stand in a delimiter or an expression."""
 _DEPTH = 30
+_COMPARISON = (
+    "this is a comparison of studies; use outcomes across {} --results RESULTS --out "
+    "OUT, and check the study files it names."
+)
+"""What is said of a file that is valid elsewhere."""
 _FOR_DATA = {"arms", "visits", "sources"}
 """Sections without which raw data cannot be checked."""
 
@@ -124,6 +129,8 @@ def read_study(
         content = parse_yaml(path)
     except SpecError as problem:
         return None, [Problem("", str(problem), form=True)]
+    if "comparison" in content and "study" not in content:
+        return None, [Problem("comparison", _COMPARISON.format(path))]
     root = path.parent if data_root is None else Path(data_root)
     problems = (
         []

@@ -54,6 +54,10 @@ BAD = [
     ("visits.2.baseline", True, "visits", "two baselines"),
     ("sources.qs.0.visit", None, QS1, "names no visit"),
     ("sources.qs.0.items", "madrs", f"{QS1}, items", "has {item}, or with"),
+    ("sources.qs.0.items", "t", f"{QS1}, items", "use totals: {score: column}"),
+    ("visits.1.window", "5-12", "visits.WEEK1.window", "such as [17, 30] (given: '5"),
+    ("visits.1.window", [5, 8, 12], "visits.WEEK1.window", "needs two whole numbers"),
+    ("visits.1.window", [5], "visits.WEEK1.window", "is two days, [first, last]"),
     ("sources.qs.0.items", "{item.__class__}", f"{QS1}, items", "pattern"),
     ("sources.qs.0.items", "{item:0999999999d}", f"{QS1}, items", "pattern"),
     ("sources.qs.0.instrument", "MADRAS", f"{QS1}, instrument", "MADRS"),
@@ -291,6 +295,17 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     assert read_study(path)[0] is None
 
 
+def test_a_comparison_file_is_told_from_a_study_file(tmp_path: Path) -> None:
+    path = tmp_path / "durability.yaml"
+    path.write_text("comparison: {id: durability}\ndays: [7]\nstudies: []\n")
+    study, problems = read_study(path)
+    assert study is None
+    (problem,) = problems
+    assert problem.where == "comparison"
+    assert "use outcomes across " in problem.message
+    assert "durability.yaml" in problem.message
+
+
 def test_an_absent_study_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot be read"):
         load_study(tmp_path / "none.yaml")
@@ -410,7 +425,7 @@ def test_what_yaml_cannot_make_of_a_value_is_told_with_its_line(
 REFUSED = [
     ("visits.1.day", 36501, "visits.WEEK1.day", "36500"),
     ("visits.1.window", [5], "visits.WEEK1.window, value 2", "[first, last]"),
-    ("visits.1.window", [5, 9, 11], "visits.WEEK1.window", "at most 2"),
+    ("visits.1.window", [5, 9, 11], "visits.WEEK1.window", "needs two whole"),
     ("visits.1.window", [-99999, 11], "visits.WEEK1.window", "36500"),
     ("sources.qs.1.at_session", 0, f"{QS2}, at_session", "greater than or equal to 1"),
     ("sources.qs.1.at_session", 1001, f"{QS2}, at_session", "1000"),
