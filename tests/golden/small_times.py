@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from outcomes.ard.rows import ArdRows, point_level
 
 SELECTED = "selected: only those who entered the follow-up"
+WEIGHTED = "weighted for entry into the follow-up: valid only where all is in the model"
+FEW = "few entered: the weights of {} rest on fewer than 10 effective subjects"
+APART = "balance after weighting is worse than 0.1 for SEX[M], madrs_change in {}"
+CROSSING = "hazards are not proportional at the 5 % level: the ratio is an average"
 CAUSE_SPECIFIC = "cause-specific: competing events are censored"
 COMPETING = "Withdrawal for an adverse event"
 DAYS = (14.0, 84.0)
@@ -42,7 +46,12 @@ def point(rows: ArdRows, share: float, risk: float, events: float, lost: float) 
 
 
 def curve(
-    rows: ArdRows, points: Sequence[Point], n: int, days: Iterable[float] = DAYS
+    rows: ArdRows,
+    points: Sequence[Point],
+    n: int,
+    days: Iterable[float] = DAYS,
+    *,
+    weighted: bool = False,
 ) -> None:
     """Write a survival curve, and what it is on declared days."""
     point(rows.at(term="curve", level=point_level(0), time=0.0), 1.0, n, 0, 0)
@@ -62,6 +71,8 @@ def curve(
         events = sum(p[3] for p in before)
         gone = events - sum(p[3] for p in before if p[0] == day)
         point(here, share, n - gone - lost, events, lost)
+        if weighted:
+            here.add("count_risk", (n - gone - lost) // 2)
 
 
 def quantile(rows: ArdRows, level: str, value: float | None, low: float | None) -> None:
@@ -84,7 +95,10 @@ def estimates(rows: ArdRows, ending: str, n: int) -> None:
             method_id=f"kaplan-meier{ending}",
             method="Kaplan-Meier; limits on the scale log-log",
         )
-        curve(km, points, n)
+        if ending:
+            doubts = (WEIGHTED, FEW.format(arm), APART.format(arm))
+            km = km.at(warning="; ".join(doubts))
+        curve(km, points, n, weighted=bool(ending))
         quantile(km, "0.25", 30.0 if arm == "PSI1" else None, 9.0)
         quantile(km, "0.5", 57.5 if arm == "PSI1" else None, None)
         km.add_all({"median": 85.0, "max": 85.0}, term="follow-up")
@@ -95,6 +109,8 @@ def estimates(rows: ArdRows, ending: str, n: int) -> None:
     pair.add_all(test, method_id=f"log-rank{ending}")
     rows.add_all(test, method_id=f"log-rank{ending}", term="overall")
     ratio = pair.at(method_id=f"cox{ending}", term="hazard-ratio")
+    if not ending:
+        ratio = ratio.at(warning=CROSSING)
     limited(ratio, 0.3125, 0.0625, 1.5)
     ratio.add_all({"std_error": 0.81, "z": -1.44, "p_value": 0.15})
     for term, value in (("difference", 21.875), ("ratio", 1.396)):
@@ -112,6 +128,7 @@ def counts(rows: ArdRows, n: int) -> None:
         shared(here.at(term="not-at-risk", level="NO FIRST DOSE"), 1, n)
         shared(here.at(term="event", level="any"), events, n - 1)
         shared(here.at(term="event", level="Symptoms back"), events, n - 1)
+        shared(here.at(term="event", level="Rescue started"), 0, n - 1)
         shared(here.at(term="competing", level="any"), 1, n - 1)
         shared(here.at(term="competing", level=COMPETING), 1, n - 1)
         left = n - 2 - events
@@ -177,7 +194,11 @@ def entry(rows: ArdRows) -> None:
         here = rows.at(arm=arm, method_id="entry")
         shared(here.at(term="randomised"), 10, 10)
         shared(here.at(term="eligible"), 8, 10)
+        shared(here.at(term="eligible-entered"), 5, 10)
+        shared(here.at(term="eligible-not-entered"), 3, 10)
+        shared(here.at(term="could-not-enter", level="SITE NOT PARTICIPATING"), 1, 10)
         shared(here.at(term="entered"), 6, 10)
+        shared(here.at(term="entered-otherwise"), 1, 10)
         shared(here.at(term="not-entered"), 4, 10)
         shared(here.at(term="not-entered", level="DECLINED"), 4, 10)
         shared(here.at(term="without-record"), 0, 10)
@@ -194,6 +215,9 @@ def entry(rows: ArdRows) -> None:
         odds = weights.at(term="coefficient", level="madrs_change")
         limited(odds, 0.9125, 0.75, 1.125)
         odds.add("p_value", 0.21)
+        if arm == "PSI1":
+            again = weights.at(term="coefficient", level="SEX[T.M]")
+            again.add("note", text="aliased")
 
 
 def times(rows: ArdRows) -> None:

@@ -160,7 +160,7 @@ def test_an_analysis_of_a_visit_without_records_is_an_error(
 
     assert main([*_edited(tmp_path, edit), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    told = [f for f in found if "YEAR1" in f["message"] and "key" in f]
+    told = [f for f in found if "at YEAR1" in f["message"] and "key" in f]
     assert {(f["severity"], f["key"]) for f in told} == {
         ("error", "analyses.primary.visit"),
         ("error", "analyses.primary.model.averages.late"),

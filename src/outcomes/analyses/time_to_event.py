@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outcomes.analyses.describe import share
-from outcomes.analyses.selection import cohort, fail_empty_arms, in_words
+from outcomes.analyses.selection import Cohort, cohort, fail_empty_arms, in_words
 from outcomes.analyses.time_to_event_causes import add_incidence, add_intervals
 from outcomes.analyses.time_to_event_cox import add_cox
 from outcomes.analyses.time_to_event_data import ANY, EventData, event_data
@@ -28,6 +28,7 @@ from outcomes.analyses.time_to_event_survival import (
 from outcomes.analyses.time_to_event_swimmer import add_swimmers
 from outcomes.analyses.time_to_event_weights import ASSUMED, weighted_sample
 from outcomes.ard.rows import ArdRows
+from outcomes.errors import DataError
 from outcomes.study.analyses import TimeToEvent
 from outcomes.study.spec import Study
 
@@ -84,11 +85,11 @@ def analyse(
     if data.competing:
         add_incidence(analysis, data, sample, own)
     if analysis.interval_censored:
-        add_intervals(analysis, sample, cause_specific)
+        add_intervals(analysis, sample, own)
     add_swimmers(spec, data, adqs, own)
     if analysis.followed_up is None:
         return
-    add_entry(spec, data, adqs, own)
+    add_entry(spec, analysis, data, adqs, own)
     _followed_up(spec, analysis, data, adsl, adqs, own)
     if analysis.entry_weights is not None:
         _weighted(spec, analysis, data, sample, adqs, own)
@@ -119,7 +120,7 @@ def add_counts(data: EventData, ard: ArdRows) -> None:
     """Add who is at risk and how that ended, by arm; the counts close.
 
     The population is those at risk and those not, by reason; those at risk had the
-    event, a competing one, or were censored.
+    event, a competing one, or were censored. Kinds of events that nobody had are 0.
     """
     ard = ard.at(method_id="counts", method=in_words("counts of subjects"))
     frame, absent = data.frame, data.absent
@@ -141,7 +142,7 @@ def add_counts(data: EventData, ard: ArdRows) -> None:
             mine = rows[rows["USUBJID"].isin(ids)]
             if term != "competing" or data.competing:
                 _share(here.at(term=term, level=ANY), len(mine), at_risk)
-            for label in sorted(set(rows["EVNTDESC"])):
+            for label in sorted({*rows["EVNTDESC"], *data.kinds.get(term, ())}):
                 count = int((mine["EVNTDESC"] == label).sum())
                 _share(here.at(term=term, level=label), count, at_risk)
 
@@ -164,9 +165,10 @@ def _followed_up(
 ) -> None:
     """Add the same of those who entered the follow-up, marked as selected."""
     population = analysis.followed_up or ""
-    ard = warned(ard.at(population=population), SELECTED)
+    # who entered is no population of the estimand
+    ard = warned(ard.at(population=population, estimand=""), SELECTED)
     people = attempt(
-        lambda: cohort(spec, population, adsl), ard, [{"term": "subjects"}]
+        lambda: _entered(spec, population, data, adsl), ard, [{"term": "subjects"}]
     )
     if people is None:
         return
@@ -175,6 +177,30 @@ def _followed_up(
     add_counts(chosen, ard)
     sample = plain_sample(spec, chosen)
     _estimates(spec, analysis, chosen, sample, adqs, _cause_specific(chosen, ard))
+
+
+def _entered(spec: Study, population: str, data: EventData, adsl: Frame) -> Cohort:
+    """Return the followed-up population, which has to be one.
+
+    Raises
+    ------
+    DataError
+        If somebody in it did not enter the follow-up, or is not of the population
+        analysed, so that no denominator would close.
+    """
+    people = cohort(spec, population, adsl)
+    ids, flag = people.subjects["USUBJID"], people.subjects["FUPFL"]
+    stray = ~ids.isin(data.people.subjects["USUBJID"])
+    for bad, what in (
+        (flag != "Y", "did not enter the follow-up"),
+        (stray, f"are not in {data.people.population}"),
+    ):
+        if bad.any():
+            raise DataError(
+                f"{int(bad.sum())} subjects of {population} {what}; followed_up names "
+                f"those of {data.people.population} who entered (FUPFL == 'Y')."
+            )
+    return people
 
 
 def _weighted(
@@ -193,6 +219,6 @@ def _weighted(
     )
     if found is None:
         return
-    weighted, said = found
-    ard = warned(_cause_specific(data, ard), ASSUMED, *said)
+    weighted, left_out = found
+    ard = warned(_cause_specific(data, ard), ASSUMED, *left_out)
     _estimates(spec, analysis, data, weighted, adqs, ard)

@@ -80,9 +80,10 @@ def add_incidence(
         own = tests.at(subgroup=label)
         for arm in sample.compared:
             pair = (arm, str(sample.control))
-            line = own.at(arm=arm, comparator=pair[1])
+            line = sample.comparing(own.at(arm=arm, comparator=pair[1]))
             _gray(analysis, sample, rows, pair, code, line)
-        _gray(analysis, sample, rows, sample.arms, code, own.at(term="overall"))
+        overall = sample.comparing(own.at(term="overall"))
+        _gray(analysis, sample, rows, sample.arms, code, overall)
 
 
 def _places(
@@ -143,7 +144,8 @@ def _curve(
 ) -> None:
     first: dict[Any, Any] = {"time": 0.0, "n_risk": float(n), "n_event": 0.0}
     first |= {"n_censor": 0.0, "estimate": 0.0, "std_error": 0.0}
-    first |= {"conf_low": 0.0, "conf_high": 0.0}
+    # The first day is known, so that there are no limits of it.
+    first |= {"conf_low": math.nan, "conf_high": math.nan}
     later = [row for row in rows if row["time"] > 0]
     for number, row in enumerate([first, *later]):
         line = ard.at(term="curve", time=float(row["time"]), level=point_level(number))

@@ -18,6 +18,7 @@ from outcomes.analyses.time_to_event_data import (
     with_subject_columns,
 )
 from outcomes.analyses.time_to_event_sample import (
+    CAUSE_SPECIFIC,
     Sample,
     add_known,
     add_limits,
@@ -25,6 +26,7 @@ from outcomes.analyses.time_to_event_sample import (
     exponential,
     method_of,
     warned,
+    without_warning,
 )
 from outcomes.analyses.time_to_event_smooth import local_linear
 from outcomes.analyses.time_to_event_survival import words_of
@@ -45,6 +47,11 @@ if TYPE_CHECKING:
     Frame = pd.DataFrame
 
 RATIO: Final = "hazard-ratio"
+CROSSING: Final = (
+    "hazards are not proportional at the 5 % level: the hazard ratio is an average "
+    "over time, see the difference of means"
+)
+_LEVEL: Final = 0.05
 _NO_EVENT: Final = "no event in arm {arm}: its hazard ratio has no finite estimate"
 
 
@@ -103,54 +110,62 @@ def add_cox(
     ard : ArdRows
         Where results go.
     residuals : bool
-        Also add the test of proportional hazards and the residuals behind it.
+        Also add the test of proportional hazards and the residuals behind it; where
+        that of the arms says that hazards are not, their ratios have a warning.
     """
     ard = ard.at(method_id=method_of("cox", sample), method=_words(analysis, sample))
     places = [
         {"arm": arm, "comparator": sample.control, "term": RATIO}
         for arm in sample.compared
     ]
+    # Errors of hazard ratios stand where they would, and so with the same warning.
+    whole = ard if not places else sample.comparing(ard)
     plan = attempt(
-        lambda: _plan(spec, analysis, data, sample, adqs), ard, places or [{}]
+        lambda: _plan(spec, analysis, data, sample, adqs), whole, places or [{}]
     )
     if plan is None:
         return
     for place in places:
         if place["arm"] in plan.failed:
-            ard.fail(plan.failed[str(place["arm"])], **place)
+            whole.fail(plan.failed[str(place["arm"])], **place)
     if not plan.terms:
         return
     for reason, count in plan.absent.items():
         ard.add("n", count, term="excluded", level=reason)
-    ard = warned(
-        ard, *(f"{n} subjects left out: {why}" for why, n in plan.absent.items())
-    )
+    left_out = [f"{n} subjects left out: {why}" for why, n in plan.absent.items()]
+    ard, whole = warned(ard, *left_out), warned(whole, *left_out)
     kept = [place for place in places if place["arm"] in plan.arms]
     fit = attempt(
-        lambda: _fit(analysis, sample, plan), ard, kept or [{"term": "model"}]
+        lambda: _fit(analysis, sample, plan), whole, kept or [{"term": "model"}]
     )
     if fit is None:
         return
     n = int(plan.rows["USUBJID"].nunique())
     if not fit.convergence.converged:
-        said = "; ".join(fit.convergence.messages) or "no reason known"
+        # The first says what happened; the others may list every empty cell.
+        said = next(iter(fit.convergence.messages), "no reason known")
         ard = warned(ard, f"the model did not converge: {said}")
-    _ratios(analysis, sample, plan, fit, ard.at(n_subjects=n))
-    line = ard.at(term="model", n_subjects=n)
+    ard = ard.at(n_subjects=n)
+    changing: list[str] = []
+    if residuals:
+        tests = without_warning(ard.at(method_id="schoenfeld"), CAUSE_SPECIFIC)
+        changing = _proportional(sample, plan, fit, tests)
+    _ratios(analysis, sample, plan, fit, changing, ard)
+    line = sample.warning_of(ard, *sample.arms).at(term="model")
     add_known(line, {"loglik": float(fit.loglik)}, "loglik")
     line.add_all({"n": n, "n_event": float(plan.rows[EVENT].sum())})
-    if residuals:
-        _proportional(sample, plan, fit, ard.at(method_id="schoenfeld", n_subjects=n))
 
 
 def _words(analysis: TimeToEvent, sample: Sample) -> str:
     model = analysis.cox
     strata = f"strata {', '.join(analysis.strata)}" if analysis.strata else ""
     robust = f"robust errors by {model.cluster}" if model.cluster else ""
-    given = [*(["arm"] if sample.control else []), *model.covariates]
+    given = ", ".join(model.covariates)
+    if sample.control:
+        given = f"arm, adjusted for {given}" if given else "arm"
     return words_of(
         sample,
-        f"Cox regression on {', '.join(given) or 'nothing'}",
+        f"Cox regression on {given or 'nothing'}",
         f"ties {model.ties}",
         strata,
         "" if sample.weighted else robust,
@@ -220,6 +235,11 @@ def _fit(analysis: TimeToEvent, sample: Sample, plan: Plan) -> Any:
         raise ModelError("no event among those at risk, so there is no model to fit.")
     columns = {name: v for name, v in sample.columns.items() if name != "subject"}
     cluster = "USUBJID" if sample.weighted else analysis.cox.cluster
+    if cluster is not None and plan.rows[cluster].nunique() < 2:
+        raise ModelError(
+            f"{cluster} is the same for everybody who is analysed, and robust errors "
+            "need two clusters or more; take out cox.cluster, or name another column."
+        )
     levels = {}
     if sample.control is not None and sample.arm in plan.terms:
         levels = {sample.arm: [sample.control, *plan.arms]}
@@ -247,14 +267,23 @@ def _place(sample: Sample, plan: Plan, term: str) -> dict[str, Any]:
 
 
 def _ratios(
-    analysis: TimeToEvent, sample: Sample, plan: Plan, fit: Any, ard: ArdRows
+    analysis: TimeToEvent,
+    sample: Sample,
+    plan: Plan,
+    fit: Any,
+    changing: list[str],
+    ard: ArdRows,
 ) -> None:
     """Add the exponential of each coefficient."""
     for row in tidy(fit, analysis.conf_level).to_dict("records"):
         place = _place(sample, plan, str(row["term"]))
         line = ard.at(**place)
         if "comparator" in place:
-            line = line.at(n_subjects=sample.n(place["arm"], place["comparator"]))
+            pair = (place["arm"], place["comparator"])
+            line = sample.comparing(line.at(n_subjects=sample.n(*pair)), *pair)
+            line = warned(line, CROSSING if pair[0] in changing else "")
+        else:
+            line = sample.warning_of(line, *sample.arms)
         why = _unusable(row, fit)
         if why:
             line.fail(why)
@@ -275,8 +304,12 @@ def _unusable(row: dict[Hashable, Any], fit: Any) -> str:
     )
 
 
-def _proportional(sample: Sample, plan: Plan, fit: Any, ard: ArdRows) -> None:
-    """Add the test of proportional hazards, and the residuals of the arms."""
+def _proportional(sample: Sample, plan: Plan, fit: Any, ard: ArdRows) -> list[str]:
+    """Add the test of proportional hazards, and the residuals of the arms.
+
+    Returns the arms whose hazard is not proportional by it; the test is of all arms
+    together where several are compared.
+    """
     ard = ard.at(
         method=words_of(
             sample,
@@ -287,20 +320,24 @@ def _proportional(sample: Sample, plan: Plan, fit: Any, ard: ArdRows) -> None:
     places = [{"term": term} for term in ("GLOBAL",)]
     if not all(math.isfinite(value) for value in tidy(fit)["std_error"]):
         ard.fail("not tested: a coefficient of the model is no number", **places[0])
-        return
+        return []
     tests = attempt(lambda: proportional_hazards(fit, transform="km"), ard, places)
     if tests is None:
-        return
+        return []
+    changing: list[str] = []
     for row in tests.to_dict("records"):
         line = ard.at(**_place(sample, plan, str(row["term"])))
         if math.isfinite(row["p_value"]):
             line.add_all({name: row[name] for name in ("chisq", "df", "p_value")})
+            if row["term"] == sample.arm and row["p_value"] < _LEVEL:
+                changing = plan.arms
         else:
             line.fail("the test does not exist: too few events")
     table = attempt(lambda: schoenfeld_residuals(fit, scaled=True), ard, places)
     if table is not None:
         for arm in plan.arms:
             _residuals(sample, arm, table, ard)
+    return changing
 
 
 def _residuals(sample: Sample, arm: str, table: Frame, ard: ArdRows) -> None:

@@ -18,7 +18,8 @@ from outcomes.analyses.selection import (
 from outcomes.errors import DataError, ModelError, one_of
 from outcomes.study.analyses import TimeToEvent
 from outcomes.study.base_score import base_score
-from outcomes.study.events import Criterion, TimeToEventEndpoint
+from outcomes.study.displays import rule_label
+from outcomes.study.events import AnyEventRule, Criterion, TimeToEventEndpoint
 from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class EventData:
         Competing events that happened to anybody, with their code in `CAUSE`.
     absent : dict
         Why subjects of the population are not at risk, by USUBJID.
+    kinds : dict
+        By ``event`` and ``competing`` what the rules of the endpoint call them, those
+        that nobody had included.
     """
 
     what: Target
@@ -73,6 +77,7 @@ class EventData:
     frame: Frame
     causes: dict[str, int]
     absent: dict[str, str]
+    kinds: dict[str, list[str]]
 
     @property
     def competing(self) -> bool:
@@ -163,7 +168,21 @@ def event_data(
         frame=_sorted(frame),
         causes=causes,
         absent=_absent(people, endpoint, own, set(timed["USUBJID"])),
+        kinds={
+            term: _kinds(spec, rules, timed.loc[timed["CNSR"] == code, "EVNTDESC"])
+            for term, rules, code in (
+                ("event", endpoint.rules, 0),
+                ("competing", endpoint.competing, 2),
+            )
+        },
     )
+
+
+def _kinds(
+    spec: Study, rules: list[AnyEventRule], happened: pd.Series[str]
+) -> list[str]:
+    """Return what kinds of events are called, those that nobody had included."""
+    return sorted({*map(str, happened), *(rule_label(spec, rule) for rule in rules)})
 
 
 def _sorted(frame: Frame) -> Frame:

@@ -9,6 +9,7 @@ from outcomes.analyses.selection import in_words
 from outcomes.analyses.time_to_event_data import TIME, EventData
 from outcomes.analyses.time_to_event_swimmer import observed_answers
 from outcomes.ard.rows import ArdRows
+from outcomes.study.analyses import TimeToEvent
 from outcomes.study.spec import Study
 
 if TYPE_CHECKING:
@@ -27,8 +28,50 @@ _LEFT: Final = "DISCONTINUED"
 _NO_STATUS: Final = "STATUS NOT RECORDED"
 
 
-def eligible(data: EventData) -> Frame:
+def eligible(data: EventData, analysis: TimeToEvent) -> Frame:
     """Return those at risk who could have entered: event-free and in the study then.
+
+    Whoever did not enter for a reason of ``entry_weights.not_eligible`` could not have.
+
+    Parameters
+    ----------
+    data : EventData
+        Times.
+    analysis : TimeToEvent
+        Names these reasons.
+
+    Returns
+    -------
+    DataFrame
+        Rows of ``data.frame``, with ``ENTERED`` 0 or 1.
+    """
+    rows = event_free(data)
+    barred = _barred(rows["USUBJID"], data, analysis)
+    return rows[barred == ""].reset_index(drop=True)
+
+
+def _barred(
+    ids: pd.Series[str], data: EventData, analysis: TimeToEvent
+) -> pd.Series[str]:
+    """Return the reason for which subjects could not have entered; '' if they could."""
+    subjects = data.people.subjects.set_index("USUBJID")
+    reasons = ids.map(subjects["FUPNREAS"]).fillna("").astype(str)
+    listed = {_folded(reason) for reason in _not_eligible(analysis)}
+    out = ids.map(subjects["FUPFL"]) != "Y"
+    return reasons.where(out & reasons.map(_folded).isin(listed), "")
+
+
+def _not_eligible(analysis: TimeToEvent) -> list[str]:
+    weights = analysis.entry_weights
+    return [] if weights is None else list(weights.not_eligible)
+
+
+def _folded(reason: str) -> str:
+    return " ".join(reason.split()).casefold()
+
+
+def event_free(data: EventData) -> Frame:
+    """Return those at risk who were event-free and in the study when it was due.
 
     Follow-up is due on the day of entry of those who entered, else on the day on which
     the main study ended for the subject. Whoever had an event, competing ones included,
@@ -61,16 +104,22 @@ def eligible(data: EventData) -> Frame:
     return out[keep].reset_index(drop=True)
 
 
-def add_entry(spec: Study, data: EventData, adqs: Frame, ard: ArdRows) -> None:
+def add_entry(
+    spec: Study, analysis: TimeToEvent, data: EventData, adqs: Frame, ard: ArdRows
+) -> None:
     """Add the counts of the follow-up by arm; they close.
 
     Randomised are those who entered, those who did not, by reason, and those of whom
-    nothing is recorded. Those who entered ended it in one of several ways.
+    nothing is recorded. Those who entered ended it in one of several ways. The eligible
+    entered or did not; the others who entered did so after an event, or were otherwise
+    not among those who could.
 
     Parameters
     ----------
     spec : Study
         The study.
+    analysis : TimeToEvent
+        Names the reasons for which subjects could not have entered.
     data : EventData
         Population and times.
     adqs : DataFrame
@@ -81,7 +130,6 @@ def add_entry(spec: Study, data: EventData, adqs: Frame, ard: ArdRows) -> None:
     ard = ard.at(method_id="entry", method=in_words("counts of subjects"))
     subjects = data.people.subjects
     randomised = subjects[subjects["RANDFL"] == "Y"]
-    could = set(eligible(data)["USUBJID"])
     reasons = _why_not(randomised)
     stages = _ends(randomised)
     answers = observed_answers(spec, data, adqs)
@@ -95,9 +143,9 @@ def add_entry(spec: Study, data: EventData, adqs: Frame, ard: ArdRows) -> None:
         n = len(own)
         here = ard.at(arm=arm, n_subjects=n)
         _add(here.at(term="randomised"), n, n)
-        _add(here.at(term="eligible"), int(ids.isin(could).sum()), n)
         entered = int((own["FUPFL"] == "Y").sum())
         _add(here.at(term="entered"), entered, n)
+        _add_eligible(data, analysis, own, here)
         mine = reasons.reindex(own.index)
         stated = int((mine.fillna("") != "").sum())
         _add(here.at(term="not-entered"), stated, n)
@@ -114,6 +162,32 @@ def add_entry(spec: Study, data: EventData, adqs: Frame, ard: ArdRows) -> None:
         for stage in sorted(set(stages)):
             line = here.at(term="ended", level=stage)
             _add(line, int((last == stage).sum()), entered)
+
+
+def _add_eligible(
+    data: EventData, analysis: TimeToEvent, own: Frame, ard: ArdRows
+) -> None:
+    """Add how many of an arm could have entered, how many of them did, and who else."""
+    n, ids = len(own), own["USUBJID"]
+    could = ids.isin(eligible(data, analysis)["USUBJID"])
+    came = own["FUPFL"] == "Y"
+    for term, counted in (
+        ("eligible", could),
+        ("eligible-entered", could & came),
+        ("eligible-not-entered", could & ~came),
+        ("entered-otherwise", came & ~could),
+    ):
+        _add(ard.at(term=term), int(counted.sum()), n)
+    free = event_free(data)["USUBJID"]
+    barred = _barred(free, data, analysis)
+    found = {reason for reason in barred if reason}
+    folded = {_folded(reason) for reason in found}
+    # A reason that nobody gave is a row, too: its spelling may be wrong.
+    never = {why for why in _not_eligible(analysis) if _folded(why) not in folded}
+    for reason in sorted(found | never):
+        here = set(free[barred == reason])
+        line = ard.at(term="could-not-enter", level=reason)
+        _add(line, int(ids.isin(here).sum()), n)
 
 
 def _unclosed(n: int) -> str:

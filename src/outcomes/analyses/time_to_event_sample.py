@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from outcomes.analyses.time_to_event_data import EVENT, TIME, EventData
@@ -22,6 +22,12 @@ T = TypeVar("T")
 NOT_REACHED: Final = "not reached"
 NOT_FOLLOWED: Final = "not followed"
 CAUSE_SPECIFIC: Final = "cause-specific: competing events are censored"
+AMONG_RESPONDERS: Final = (
+    "among responders only: these are not the arms as randomised, and the comparison "
+    "is not a randomised one"
+)
+_APART: Final = "; "
+"""Stands between two warnings, and thus in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,10 @@ class Sample:
         Column of the day after which a row is at risk.
     weights : str or None
         Column of weights.
+    caveat : str
+        What every comparison of arms is warned of; '' if nothing.
+    said : dict
+        By arm, what each of its numbers is warned of, comparisons included.
     """
 
     frame: Frame
@@ -53,6 +63,8 @@ class Sample:
     control: str | None
     entry: str | None = None
     weights: str | None = None
+    caveat: str = ""
+    said: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def weighted(self) -> bool:
@@ -90,9 +102,25 @@ class Sample:
         """Count the events of an arm, unweighted."""
         return int(self.of(arm)[EVENT].sum())
 
+    def at_risk(self, arm: str, day: float) -> int:
+        """Count the subjects of an arm at risk just before a day, unweighted."""
+        rows = self.of(arm)
+        there = rows[TIME] >= day
+        if self.entry is not None:
+            there &= rows[self.entry] < day
+        return int(rows.loc[there, "USUBJID"].nunique())
+
     def why_not(self, *arms: str) -> str:
         """Say why arms cannot be compared; '' if they can."""
         return "; ".join(self.missing[arm] for arm in arms if arm in self.missing)
+
+    def warning_of(self, ard: ArdRows, *arms: str) -> ArdRows:
+        """Return a view with what numbers of some arms are warned of."""
+        return warned(ard, *(word for arm in arms for word in self.said.get(arm, [])))
+
+    def comparing(self, ard: ArdRows, *arms: str) -> ArdRows:
+        """Return a view with what a comparison of some arms is warned of."""
+        return self.warning_of(warned(ard, self.caveat), *arms)
 
     def last_followed(self, arm: str) -> float:
         """Return the day up to which survival of an arm is known.
@@ -120,6 +148,7 @@ def plain_sample(spec: Study, data: EventData) -> Sample:
         arms=tuple(there),
         missing=missing,
         control=control_of(spec, data),
+        caveat=AMONG_RESPONDERS if data.endpoint.origin == "first-response" else "",
     )
 
 
@@ -136,9 +165,16 @@ def method_of(base: str, sample: Sample) -> str:
 
 
 def warned(ard: ArdRows, *words: str) -> ArdRows:
-    """Return a view with further warnings behind those it has."""
-    said = [str(ard.default("warning")), *words]
-    return ard.at(warning="; ".join(dict.fromkeys(word for word in said if word)))
+    """Return a view with further warnings behind those it has, each once."""
+    said = str(ard.default("warning")).split(_APART)
+    said += [word.replace(_APART, ", ") for word in words]
+    return ard.at(warning=_APART.join(dict.fromkeys(word for word in said if word)))
+
+
+def without_warning(ard: ArdRows, words: str) -> ArdRows:
+    """Return a view that lacks a warning."""
+    said = str(ard.default("warning")).split(_APART)
+    return ard.at(warning=_APART.join(word for word in said if word != words))
 
 
 def tried(compute: Callable[[], T]) -> tuple[T | None, str]:

@@ -78,15 +78,17 @@ def add_survival(analysis: TimeToEvent, sample: Sample, ard: ArdRows) -> None:
         return
     level = analysis.conf_level
     for arm in sample.arms:
-        here = ard.at(arm=arm, n_subjects=sample.n(arm))
+        here = sample.warning_of(ard.at(arm=arm, n_subjects=sample.n(arm)), arm)
         _curve(_level(found.curve, arm), sample, arm, here.at(term="curve"), level)
     at_days = found.at([float(day) for day in sorted(analysis.days)])
     quantiles = found.quantiles(tuple(sorted(analysis.quantiles)))
     length = found.follow_up()
     for arm in sample.arms:
-        here = ard.at(arm=arm, n_subjects=sample.n(arm))
+        here = sample.warning_of(ard.at(arm=arm, n_subjects=sample.n(arm)), arm)
         for row in _level(at_days, arm):
             line = here.at(term="day", time=row["time"])
+            if sample.weighted:
+                row["count_risk"] = sample.at_risk(arm, row["time"])
             _point(row, line, level, weighted=sample.weighted)
         for row in _level(quantiles, arm):
             line = here.at(term="quantile", level=f"{row['prob']:g}")
@@ -165,8 +167,9 @@ def add_log_rank(
     for arm in sample.compared:
         pair = (arm, str(sample.control))
         line = ard.at(arm=arm, comparator=pair[1], n_subjects=_n(rows, sample, pair))
-        _test(analysis, sample, rows, pair, line)
+        _test(analysis, sample, rows, pair, sample.comparing(line, *pair))
     overall = ard.at(term="overall", n_subjects=_n(rows, sample, sample.arms))
+    overall = sample.comparing(overall, *sample.arms)
     _test(analysis, sample, rows, sample.arms, overall)
 
 
@@ -241,7 +244,7 @@ def add_restricted_means(analysis: TimeToEvent, sample: Sample, ard: ArdRows) ->
     for place in pairs:
         why = sample.why_not(place["arm"] or "", place["comparator"] or "")
         if why:
-            ard.fail(why, **place)
+            sample.comparing(ard).fail(why, **place)
     if not sample.arms:
         return
     control = sample.control if sample.control in sample.arms else None
@@ -277,6 +280,7 @@ def _mean(
     arm = str(row["level"])
     if row["term"] == "rmst":
         line = ard.at(arm=arm, term="mean", n_subjects=sample.n(arm))
+        line = sample.warning_of(line, arm)
     elif control is None:
         return
     else:
@@ -286,6 +290,7 @@ def _mean(
             term=row["term"],
             n_subjects=sample.n(arm, control),
         )
+        line = sample.comparing(line, arm, control)
     if not math.isfinite(row["estimate"]):
         line.fail("the restricted mean does not exist")
         return

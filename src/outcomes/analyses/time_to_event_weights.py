@@ -39,11 +39,19 @@ if TYPE_CHECKING:
 
 ASSUMED: Final = (
     "weighted for entry into the follow-up: valid only where entry depends on nothing "
-    "but what the weights are of"
+    "beyond the covariates of its model"
 )
+ALIASED: Final = "aliased"
 _SUMMARY: Final = ("mean", "sd", "min", "max", "effective_size")
 _START: Final = "START"
 _WEIGHT: Final = "WEIGHT"
+_FEWEST: Final = 10
+"""Effective subjects below which weights of an arm are said to rest on few."""
+_PER_COEFFICIENT: Final = 5
+"""Of those who entered, per coefficient of the model of entry, the least without a
+warning."""
+_BALANCED: Final = 0.1
+"""The standardised difference beyond which a covariate is not balanced."""
 _RARELY: Final = "have a probability of entry below"
 """How a warning of the model begins that names subjects; ours counts them."""
 
@@ -95,14 +103,15 @@ def weighted_sample(
     Returns
     -------
     sample : Sample
-        Rows before and after follow-up was due; arms without weights are missing.
-    said : list of str
+        Rows before and after follow-up was due; arms without weights are missing, what
+        is wrong with the weights of the others is ``said`` by arm.
+    left_out : list of str
         What weakens every result from them: subjects left out, since they could have
-        entered and lack a covariate, and what is wrong with the weights of an arm.
+        entered and lack a covariate.
     """
     plan = analysis.entry_weights or EntryWeights()
     names = [*plan.covariates, *plan.history]
-    rows = _with_history(spec, data, eligible(data), plan, adqs)
+    rows = _with_history(spec, data, eligible(data, analysis), plan, adqs)
     rows = with_subject_columns(rows, data.people, list(plan.covariates))
     kept, absent = complete_rows(rows, names)
     lost = set(rows["USUBJID"]) - set(kept["USUBJID"])
@@ -124,10 +133,10 @@ def weighted_sample(
     for arm, why in found.problems.items():
         n = int((kept[sample.arm] == arm).sum())
         ard.fail(why, arm=arm, term="weight", n_subjects=n)
-    said = []
+    said: dict[str, list[str]] = {}
     if found.model is not None:
         said = _add_model(found.model, kept, sample, analysis.conf_level, ard)
-    return _followed(sample, found, lost), [*left_out, *said]
+    return replace(_followed(sample, found, lost), said=said), left_out
 
 
 def _truncated(plan: EntryWeights) -> str:
@@ -211,18 +220,18 @@ def _model(
 
 def _add_model(
     model: EntryModel, rows: Frame, sample: Sample, level: float, ard: ArdRows
-) -> list[str]:
+) -> dict[str, list[str]]:
     """Add how weights are spread, what they balance, and what entry hangs on.
 
-    Returns what the model says of arms.
+    Returns by arm what there is to be warned of.
     """
-    told = []
+    told = {}
     for row in model.summary.to_dict("records"):
         arm = str(row["by"])
         said = [f"arm {arm}: {words}" for words in _said(model, arm, rows, sample)]
-        told += said
+        told[arm] = [*said, *_doubts(model, arm, row)]
         line = ard.at(arm=arm, term="weight", n_subjects=row["n_eligible"])
-        line = warned(line, *said)
+        line = warned(line, *told[arm])
         line.add("n", row["n_entered"])
         add_known(line, row, *_SUMMARY)
     for row in model.balance.to_dict("records"):
@@ -250,10 +259,36 @@ def _said(model: EntryModel, arm: str, rows: Frame, sample: Sample) -> list[str]
     return said
 
 
+def _doubts(model: EntryModel, arm: str, row: dict[Hashable, Any]) -> list[str]:
+    """Return why the weights of an arm may not do what they are for."""
+    said = []
+    if row["effective_size"] < _FEWEST:
+        said.append(
+            f"few entered: the weights of {arm} rest on fewer than {_FEWEST} effective "
+            "subjects"
+        )
+    own = model.balance[model.balance["by"] == arm]
+    apart = list(own.loc[own["after"].abs() > _BALANCED, "term"])
+    if apart:
+        said.append(
+            f"balance after weighting is worse than {_BALANCED} for "
+            f"{', '.join(map(str, apart))} in {arm}"
+        )
+    # The intercept is a coefficient, too; an aliased term has none.
+    terms = model.model.loc[model.model["by"] == arm, "estimate"]
+    if row["n_entered"] < _PER_COEFFICIENT * int(terms.notna().sum()):
+        said.append(
+            f"fewer than {_PER_COEFFICIENT} entered per coefficient of the entry model "
+            f"in {arm}"
+        )
+    return said
+
+
 def _coefficient(row: dict[Hashable, Any], level: float, ard: ArdRows) -> None:
-    """Add an odds ratio of entry with Wald limits."""
+    """Add an odds ratio of entry with Wald limits; a note where there is none."""
     if not math.isfinite(row["estimate"]):
-        ard.fail("not estimable: the term repeats another, or is the same for all")
+        # The term repeats another, or is the same for all: nothing is lost by it.
+        ard.add("note", text=ALIASED)
         return
     width = NormalDist().inv_cdf((1.0 + level) / 2.0) * row["std_error"]
     log = {"conf_low": row["estimate"] - width, "conf_high": row["estimate"] + width}

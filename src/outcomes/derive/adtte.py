@@ -18,7 +18,7 @@ from outcomes.datasets.store import conform, empty
 from outcomes.derive.assessed import assessments, decided
 from outcomes.derive.censoring import censored, ends_of
 from outcomes.derive.days import ordinals
-from outcomes.derive.endpoints import label_of, rule_label
+from outcomes.derive.endpoints import label_of
 from outcomes.derive.event_notes import (
     seen_later,
     summary,
@@ -33,6 +33,7 @@ from outcomes.derive.occurrences import (
     holds,
 )
 from outcomes.derive.origin import origins_of
+from outcomes.study.displays import rule_label
 from outcomes.study.events import AnyEventRule, Criterion, TimeToEventEndpoint
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from outcomes.derive.sustained import COUNTED, sustained_rows
 from outcomes.derive.visits import PLACE, add_windows
 from outcomes.errors import SpecError
 from outcomes.instruments.registry import instrument
+from outcomes.study.displays import endpoint_label
 from outcomes.study.endpoints import (
     AllOfEndpoint,
     ChangeEndpoint,
@@ -25,14 +26,7 @@ from outcomes.study.endpoints import (
     SustainedEndpoint,
     ThresholdEndpoint,
 )
-from outcomes.study.events import (
-    AdverseEvent,
-    AnyEventRule,
-    Criterion,
-    Medication,
-    TimeToEventEndpoint,
-    Withdrawal,
-)
+from outcomes.study.events import TimeToEventEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -333,8 +327,7 @@ def label_of(spec: Study, key: str) -> str:
             at = f"from {visits[0]} through {visits[-1]}"
         return f"{label_of(spec, endpoint.of)}, Sustained {at}"
     if isinstance(endpoint, TimeToEventEndpoint):
-        events = " or ".join(rule_label(spec, rule) for rule in endpoint.rules)
-        return f"Time to {events}"
+        return endpoint_label(spec, key)
     definition = instrument(endpoint.instrument)
     part = definition.scores.get(endpoint.score) or definition.derived[endpoint.score]
     match endpoint:
@@ -349,23 +342,6 @@ def label_of(spec: Study, key: str) -> str:
     more = "more than" if endpoint.strict else "at least"
     size = f"{endpoint.points} points" if endpoint.points else f"{endpoint.reduction} %"
     return f"{part.label} Reduced by {more} {size}"
-
-
-def rule_label(spec: Study, rule: AnyEventRule) -> str:
-    """Return what an event by a rule is called: its label, else what it asks for."""
-    if rule.label is not None:
-        return rule.label
-    match rule:
-        case Criterion():
-            label = label_of(spec, rule.endpoint)
-            return label if rule.equals == "Y" else f"No Longer {label}"
-        case AdverseEvent():
-            serious = "Serious Adverse Event" if rule.serious else "Adverse Event"
-            return f"{serious}: {', '.join(rule.terms)}"
-        case Medication():
-            return f"Medication Started: {', '.join(rule.categories)}"
-        case Withdrawal():
-            return f"Withdrawal{': ' * bool(rule.reasons)}{', '.join(rule.reasons)}"
 
 
 def _notes(code: str, rows: Frame, filled: Frame) -> list[Note]:

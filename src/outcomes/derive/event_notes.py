@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from outcomes.derive.endpoints import rule_label
 from outcomes.derive.notes import Note, first, plural
 from outcomes.derive.occurrences import absent_names
+from outcomes.study.displays import rule_label
 from outcomes.study.events import AnyEventRule, Criterion, TimeToEventEndpoint
 
 if TYPE_CHECKING:

@@ -145,7 +145,7 @@ def rescue_dates(cm: Frame, since: pd.Series[Any]) -> tuple[pd.Series[Any], list
     early = ~undated & ~unplaced & (rescue["day"] < rescue["since"])
     notes = []
     for mask, what, severity in (
-        (undated, "without a start date", "warning"),
+        (undated, "without a whole start date", "warning"),
         (
             unplaced,
             "of subjects with neither first dose nor randomisation date",

@@ -20,6 +20,7 @@ from outcomes.displays.numbers import (
     with_brackets,
 )
 from outcomes.displays.palette import Look, arm_looks
+from outcomes.displays.samples import is_few
 from outcomes.displays.words import reason
 from outcomes.study.spec import Arm
 
@@ -30,11 +31,8 @@ class AcrossStudy:
 
     member: Member
     results: Results
-
-    @property
-    def name(self) -> str:
-        """What the study is called: compound and indication."""
-        return name_of(self.member)
+    name: str
+    """What the study is called: compound and indication; its id where two are alike."""
 
     @property
     def arms(self) -> list[Arm]:
@@ -78,15 +76,26 @@ class AcrossStudy:
         return days(self._followed(arm, statistic))
 
     def until(self) -> float | None:
-        """Return the last day on which anybody was followed."""
-        found = [self._followed(arm.id, "max") for arm in self.arms]
-        known = [one.value for one in found if one and one.value is not None]
-        return max(known) if known else None
+        """Return the last day of which anything is known, of any arm."""
+        found = [self.followed_until(arm.id) for arm in self.arms]
+        return max((day for day in found if day is not None), default=None)
 
     def followed_until(self, arm: str) -> float | None:
-        """Return the last day on which anybody of an arm was followed."""
+        """Return the last day of which anything is known of an arm.
+
+        That is the last one on which anybody was followed, or a later one on which
+        there is an estimate, since everybody has had the event.
+        """
         found = self._followed(arm, "max")
-        return found.value if found is not None else None
+        known = [found.value] if found is not None else []
+        known += [
+            row.time
+            for row in self.results.having(
+                "day", statistic="estimate", arm=arm, method_id=CURVE
+            )
+            if row.value is not None
+        ]
+        return max((day for day in known if day is not None), default=None)
 
     def at(self, arm: str, day: int, statistic: str) -> Result | None:
         """Return a result of an arm at a declared day."""
@@ -95,24 +104,18 @@ class AcrossStudy:
         )
 
     def is_followed(self, arm: str, day: int) -> bool:
-        """Tell whether there is an estimate of an arm at a day.
+        """Tell whether the results say anything of an arm at a day.
 
-        There is none where nobody is at risk any more, unless all who were have had the
-        event: then it is zero for good. A curve that falls to zero because the last of
-        few had it, after others were censored, says nothing of later days.
+        They hold an estimate, or none where the arm was not followed so long: the
+        study itself decides, so that its own displays say the same.
         """
-        risk, events = (self.at(arm, day, name) for name in ("n_risk", "n_event"))
-        if risk is None or risk.value is None or risk.value > 0:
-            return True
-        began = self.results.get("at-risk", "n", arm=arm, method_id=COUNTS)
-        if began is None or events is None or events.value is None:
-            return False
-        return began.value == events.value
+        found = self.at(arm, day, "estimate")
+        return found is None or found.value is not None
 
     def estimate(self, arm: str, day: int) -> Cell:
         """Return the per cent without event at a day, or that nobody is followed."""
         if not self.is_followed(arm, day):
-            return _beyond(self.at(arm, day, "n_risk"))
+            return _beyond(self.at(arm, day, "estimate"))
         return proportion(self.at(arm, day, "estimate"))
 
     def limits(self, arm: str, day: int) -> Cell:
@@ -192,6 +195,16 @@ class AcrossContext:
         """What limits are called: ``95% CI``, or ``CI`` where levels differ."""
         return f"{self.confidence} CI".strip()
 
+    @property
+    def few_at_risk(self) -> bool:
+        """Whether limits at a declared day rest on few subjects."""
+        return any(
+            is_few(study.at(arm.id, day, "n_risk"))
+            for study in self.studies
+            for arm in study.arms
+            for day in self.days
+        )
+
     def failures(self) -> tuple[str, ...]:
         """Say why results are absent, one sentence each."""
         return tuple(said for study in self.studies for said in study.failures())
@@ -206,16 +219,21 @@ def across_context(comparison: ComparisonFile, results: Path) -> AcrossContext:
         As `outcomes.comparison.results.compared_results`.
     """
     frames = compared_results(comparison, results)
+    names = [name_of(member) for member in comparison.members]
     studies = [
-        AcrossStudy(member, results_of(frames[member.id]))
-        for member in comparison.members
+        AcrossStudy(
+            member,
+            results_of(frames[member.id]),
+            f"{name} ({member.id})" if names.count(name) > 1 else name,
+        )
+        for member, name in zip(comparison.members, names, strict=True)
     ]
     return AcrossContext(comparison, tuple(studies))
 
 
-def _beyond(risk: Result | None) -> Cell:
-    """Say that nobody is followed, traceable to the count that says so."""
-    return Cell((Part(NOT_FOLLOWED, risk.result_id if risk is not None else ""),))
+def _beyond(found: Result | None) -> Cell:
+    """Say that nobody is followed, traceable to the result that says so."""
+    return Cell((Part(NOT_FOLLOWED, found.result_id if found is not None else ""),))
 
 
 def counted(pieces: list[tuple[str, Cell]]) -> Cell:

@@ -11,6 +11,7 @@ from outcomes.displays.across_chart import (
 from outcomes.displays.across_context import AcrossContext, AcrossStudy
 from outcomes.displays.across_words import (
     NOT_FOLLOWED,
+    definitions_differ,
     footnotes_across,
     heading_across,
 )
@@ -29,7 +30,7 @@ def figure_across(context: AcrossContext) -> Figure:
         _caption(context),
         _alt(context) if drawn else "No figure: the results could not be computed.",
         numbers,
-        footnotes_across(context.comparison, numbers),
+        footnotes_across(context.comparison, numbers, few=context.few_at_risk),
         context.failures(),
     )
 
@@ -84,13 +85,17 @@ def _caption(context: AcrossContext) -> str:
         for study in context.studies
     ]
     limits = context.limits_label.replace("CI", "confidence limits")
+    differ = (
+        "; their definitions of the event differ, see the table"
+        if definitions_differ(context.comparison.members)
+        else ""
+    )
     return (
         "Subjects without the event at declared days, by arm, one panel per study:"
         f" Kaplan-Meier estimates with {limits} (markers), and the curve behind them"
-        " (steps). Shaded: nobody of the"
-        " study was followed. Studies stand side by side and are not compared; their"
-        " definitions of the event differ, see the table. Day 1 is, for"
-        f" {'; '.join(origins)}."
+        " (steps). Shaded: days for which no arm of the study has an estimate."
+        f" Studies stand side by side and are not compared{differ}."
+        f" Day 1 is, for {'; '.join(origins)}."
     )
 
 

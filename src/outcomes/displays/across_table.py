@@ -7,6 +7,7 @@ from outcomes.displays.across_words import (
     definitions_across,
     footnotes_across,
     heading_across,
+    name_of,
 )
 from outcomes.displays.description import (
     Cell,
@@ -32,14 +33,17 @@ def table_across(context: AcrossContext) -> Table:
     return Table(
         heading_across(comparison, "table"),
         grid,
-        (*definitions_across(comparison), *footnotes_across(comparison, grid)),
+        (
+            *definitions_across(comparison),
+            *footnotes_across(comparison, grid, few=context.few_at_risk),
+        ),
         context.failures(),
     )
 
 
 def _study(context: AcrossContext, study: AcrossStudy) -> list[RowGroup]:
     """Return a heading of the study and, below it, a group of rows for each arm."""
-    title = RowGroup((), text(f"{study.name} ({study.member.id})"))
+    title = RowGroup((), text(f"{name_of(study.member)} ({study.member.id})"))
     return [title, *(_arm(context, study, arm) for arm in study.arms)]
 
 

@@ -9,22 +9,25 @@ from outcomes.comparison.kinds import instruments_of, kind_of_event
 from outcomes.comparison.load import ComparisonFile, Member
 from outcomes.displays.description import Grid, Heading
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE, NOT_REACHED
+from outcomes.displays.samples import FEW_NOTE
 from outcomes.study.displays import population_words
 from outcomes.study.event_words import events_words
 
 NOT_FOLLOWED: Final = "not followed"
 
 _CAUTION = (
-    "This is no randomised comparison. The studies differ in population, indication,"
-    " arms, design, definition of the event and length of follow-up; nothing is pooled,"
-    " and no test is made between studies. Within a study, compare arms; between"
-    " studies, read definitions first."
+    "This is no randomised comparison. The studies may differ in population,"
+    " indication, arms, design, definition of the event and length of follow-up;"
+    " nothing is pooled, and no test is made between studies. Read the definitions"
+    " before setting one study beside another."
 )
 _SCALE = (
     "Kaplan-Meier estimates of each study, by arm. Days count from the origin of each"
-    " study, which is day 1. N: the analysis population. At risk: beside N, who of it"
-    " has a time at all; below a day, who is followed without event just before it."
-    " Events: through the day."
+    " study, which is day 1, so that the days elapsed since it are one fewer. N: the"
+    " analysis population. At risk, beside N: subjects of the population with a time at"
+    " risk; at a day: subjects followed without event until just before it. Events: up"
+    " to and including the day. Median of the days followed: reverse Kaplan-Meier"
+    " method."
 )
 
 
@@ -65,16 +68,47 @@ def name_of(member: Member) -> str:
     return f"{info.compound[:1].upper()}{info.compound[1:]}, {info.indication}"
 
 
-def footnotes_across(comparison: ComparisonFile, grid: Grid) -> tuple[str, ...]:
-    """Return the footnotes that both displays have."""
+def footnotes_across(
+    comparison: ComparisonFile, grid: Grid, *, few: bool
+) -> tuple[str, ...]:
+    """Return the footnotes that both displays have.
+
+    ``few`` says that limits at a shown day rest on few subjects.
+    """
     members = comparison.members
-    notes = [_CAUTION, *_differences(members), _SCALE, *_legend(grid)]
+    notes = [_CAUTION, *_within(members), *_differences(members), _SCALE]
+    notes += [FEW_NOTE] * few + _legend(grid)
     notes += comparison.spec.comparison.footnotes
     synthetic = [m.id for m in members if m.spec.study.synthetic]
     if synthetic:
         which = "" if len(synthetic) == len(members) else f" of {', '.join(synthetic)}"
         notes.append(f"Synthetic data{which}: simulated subjects, no real ones.")
     return tuple(notes)
+
+
+def definitions_differ(members: tuple[Member, ...]) -> bool:
+    """Tell whether the studies count different events, or differ in what ends time."""
+    found = {
+        (kind_of_event(member), events_words(member.spec, member.endpoint)[0])
+        for member in members
+    }
+    return len(found) > 1
+
+
+def _within(members: tuple[Member, ...]) -> list[str]:
+    """Say what the arms of one study are: as randomised, or those who responded."""
+    several = [member for member in members if len(member.spec.arms) > 1]
+    late = [m.id for m in several if m.endpoint.origin == "first-response"]
+    notes = []
+    if several:
+        notes.append("Tests between arms of one study are in the report of that study.")
+    if late:
+        notes.append(
+            f"{', '.join(late)}: time begins with the first response, so that even the"
+            " arms within a study consist of responders only and are not those"
+            " randomised."
+        )
+    return [" ".join(notes)] if notes else []
 
 
 def _differences(members: tuple[Member, ...]) -> list[str]:
@@ -91,7 +125,7 @@ def _differences(members: tuple[Member, ...]) -> list[str]:
             " has the definitions among its footnotes."
         )
     instruments = instruments_of(members)
-    if len(instruments) > 1:
+    if len({frozenset(instruments_of([member])) for member in members}) > 1:
         notes.append(
             f"Events are judged on different scales: {', '.join(instruments)}."
         )
@@ -101,7 +135,7 @@ def _differences(members: tuple[Member, ...]) -> list[str]:
 def _legend(grid: Grid) -> list[str]:
     marks = [part.text for cell in grid.cells() for part in cell.parts]
     meanings = (
-        (NOT_FOLLOWED, "nobody of the arm is at risk, so that there is no estimate"),
+        (NOT_FOLLOWED, "the day is after the last one observed in the arm"),
         (NOT_REACHED, "not reached"),
         (NOT_ESTIMABLE, "not estimable"),
         (ABSENT, "not available"),

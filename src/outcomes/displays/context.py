@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from outcomes.displays.catalogue import PlannedDisplay
@@ -16,6 +17,7 @@ from outcomes.displays.description import (
     joined,
 )
 from outcomes.displays.description import text as plain
+from outcomes.displays.event_warnings import event_warnings, shown_results
 from outcomes.displays.lookup import Result, Results
 from outcomes.displays.numbers import ABSENT, NOT_ESTIMABLE
 from outcomes.displays.palette import Look, arm_looks
@@ -127,7 +129,8 @@ class Context:
         """Whom the display is about: the populations of the ARD, in words."""
         if self.analysis.question == "disposition":
             return "All subjects of the study"
-        found = dict.fromkeys(row.population for row in self.results.rows)
+        rows = self._shown(self.results.rows)
+        found = dict.fromkeys(row.population for row in rows)
         ids = [id for id in found if id] or [population_of(self.spec, self.analysis)]
         names = [self._population_name(id) for id in ids if id]
         return "; ".join(names) or "All subjects"
@@ -140,7 +143,8 @@ class Context:
 
     def failures(self) -> tuple[str, ...]:
         """Say why results are absent: where and what, one sentence each."""
-        said = dict.fromkeys(self._failure(row) for row in self.results.errors)
+        errors = self._shown(self.results.errors)
+        said = dict.fromkeys(self._failure(row) for row in errors)
         reasons = list(said)
         if not self.results.rows:
             return ("The analysis has no results at all.",)
@@ -210,11 +214,17 @@ class Context:
 
     @property
     def _warnings(self) -> list[str]:
-        """Warnings of the results; those of times say several things in one."""
-        found = self.results.warnings
+        """Warnings of the results; those of times only of what the display shows."""
         if not isinstance(self.subject, TimeToEvent):
-            return found
-        return list(dict.fromkeys(part for one in found for part in one.split("; ")))
+            return self.results.warnings
+        rows = self._shown(self.results.rows)
+        return event_warnings(self.spec, self.subject, rows)
+
+    def _shown(self, rows: Iterable[Result]) -> list[Result]:
+        """Return results that the display is about; not all of times are on each."""
+        if not isinstance(self.analysis, TimeToEvent):
+            return list(rows)
+        return shown_results(self.display.template, self.analysis, rows)
 
     def method_phrases(self, term: str, **narrowed: str) -> list[str]:
         """Return the phrases of the ARD on how a term was computed, once each.

@@ -11,7 +11,7 @@ from outcomes.displays.description import Column, Grid, Row, RowGroup, text
 from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import interval, proportion
 from outcomes.displays.samples import Sample, days_of, having, on_day
-from outcomes.displays.tables.event_rows import sized
+from outcomes.displays.tables.event_rows import at_risk_cell, sized
 
 CURVE_STYLES: Final = ("solid", "dashed", "dotted")
 """All, selected, weighted."""
@@ -157,8 +157,9 @@ def _day_rows(
         estimate, low, high = (
             proportion(get(name)) for name in ("estimate", "conf_low", "conf_high")
         )
-        counts = [sized(get(name)) for name in ("n_risk", "n_event", "n_censor")]
-        cells = (*counts, estimate, interval(low, high))
+        risk = at_risk_cell(context, sample, day, arm, method=method, subgroup=subgroup)
+        counts = [sized(get(name)) for name in ("n_event", "n_censor")]
+        cells = (risk, *counts, estimate, interval(low, high))
         if any(cell.result_ids for cell in cells):
             rows.append(Row(text(f"Day {day:g}"), cells, 1))
     return rows

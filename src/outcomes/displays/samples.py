@@ -11,6 +11,7 @@ from typing import Final
 
 from outcomes.displays.context import Context
 from outcomes.displays.description import Row
+from outcomes.displays.event_warnings import shows_selected
 from outcomes.displays.lookup import Result
 from outcomes.displays.words import (
     ending_words,
@@ -29,12 +30,20 @@ WEIGHTED: Final = (
     f"{WEIGHTED_SHORT} (valid only where entry depends on observed history)"
 )
 VALID_NOTE: Final = (
-    ": who did not enter the follow-up is censored when it was due."
-    " Selected: estimates among those who entered condition on what happened after"
-    " randomisation, in every arm differently, and compare no arms as randomised."
-    " Weighted: from the day follow-up was due, who entered stands also for those alike"
-    " who did not; valid only where entry depends on observed history, all that it"
-    " depends on is in the entry model, and everybody had a chance to enter."
+    "Selected: estimates among those who entered the follow-up condition on what"
+    " happened after randomisation, which may differ between arms; they do not compare"
+    " the arms as randomised. Weighted: from the day on which the follow-up was due,"
+    " eligible subjects who entered also represent similar eligible subjects who did"
+    " not; valid only where entry depends on observed history, everything that entry"
+    " depends on is in the entry model, and every eligible subject had a chance to"
+    " enter."
+)
+NOT_RANDOMISED: Final = "among responders, not randomised"
+FEW: Final = 10
+"""Limits at a day with fewer subjects at risk rest on few."""
+FEW_NOTE: Final = (
+    f"Limits on days with fewer than {FEW} at risk rest on few subjects and do not"
+    " widen where no event follows."
 )
 KM: Final = "kaplan-meier"
 _WEIGHTED: Final = "-weighted"
@@ -205,14 +214,58 @@ def definition_notes(context: Context) -> list[str]:
     endpoint = event_endpoint(context)
     said = list(events_words(context.spec, endpoint)) if endpoint is not None else []
     samples = samples_of(context)
+    beside = len(samples) > 1 and shows_selected(context.display.template)
     said.append(f"Population: {samples[0].label}.")
-    if len(samples) > 1:
-        words = f"{samples[0].label}{VALID_NOTE}"
+    if beside:
+        words = VALID_NOTE
         if context.single_arm:
             words = words.replace("randomised", "enrolled")
             words = words.replace("after randomisation", "after enrolment")
         said.append(words)
     return said
+
+
+def among_responders(context: Context) -> str:
+    """Return what comparisons are of where time begins with a response; else ''."""
+    endpoint = event_endpoint(context)
+    late = endpoint is not None and endpoint.origin == "first-response"
+    return f" ({NOT_RANDOMISED})" if late else ""
+
+
+def persons_at_risk(
+    context: Context,
+    sample: Sample,
+    day: float,
+    arm: str,
+    *,
+    method: str = KM,
+    subgroup: str = "",
+) -> Result | None:
+    """Return how many are at risk just before a day: subjects, not sums of weights."""
+    names = ("count_risk", "n_risk") if sample.ending else ("n_risk",)
+    found = (
+        on_day(context, sample, day, name, arm, method=method, subgroup=subgroup)
+        for name in names
+    )
+    return next((one for one in found if one is not None), None)
+
+
+def few_note(context: Context, samples: Iterable[Sample], method: str = KM) -> str:
+    """Say what limits of late days rest on, where few are at risk; else ''."""
+    subgroups = causes_of(context) if method != KM else [""]
+    risks = (
+        persons_at_risk(context, sample, day, arm.id, method=method, subgroup=subgroup)
+        for sample in samples
+        for subgroup in subgroups
+        for arm in context.spec.arms
+        for day in days_of(context)
+    )
+    return FEW_NOTE if any(is_few(risk) for risk in risks) else ""
+
+
+def is_few(risk: Result | None) -> bool:
+    """Tell whether somebody is at risk, and fewer than `FEW`."""
+    return risk is not None and risk.value is not None and 0 < risk.value < FEW
 
 
 def shown(rows: list[Row]) -> tuple[Row, ...]:

@@ -52,6 +52,8 @@ EVENT_METHODS = {
     **{f"{id}-weighted": f"{said}, weighted" for id, said in _EVENT_METHODS.items()},
 }
 """What methods of a time-to-event analysis are called, by ``method_id``."""
+_ENDINGS = {"COMPLETED STUDY": "Followed to the end of the study"}
+"""Ends of time at risk that their code would say wrongly."""
 _SMALL = ("A", "AND", "BY", "FOR", "FROM", "IN", "OF", "OR", "THE", "TO", "WITH")
 
 
@@ -121,6 +123,22 @@ def term_words(term: str) -> str:
     return said[:1].upper() + said[1:] + comma + place
 
 
+def coefficient_words(spec: Study, term: str) -> str:
+    """Return what a coefficient is of: the column, and its level where it has one."""
+    name, bracket, level = term.partition("[")
+    declared = spec.sources.dm.covariates.get(name)
+    words = declared.label if declared is not None else term_words(name)
+    level = coded_words(level.removeprefix("T.").rstrip("]"))
+    return f"{words}, {level}" if bracket else words
+
+
+def entry_words(spec: Study, term: str) -> str:
+    """Return what entry may depend on: an endpoint's last value, or a column."""
+    if term in spec.endpoints:
+        return f"{score_label(spec, term)}, last value"
+    return coefficient_words(spec, term)
+
+
 def result_words(term: str) -> str:
     """Return what a term of the ARD is called: ``LS mean``, ``risk difference``."""
     return term.replace("lsmean", "LS mean").replace("-", " ")
@@ -141,6 +159,8 @@ def ending_words(text: str) -> str:
 
     What is not in capitals was written for people and stays.
     """
+    if text in _ENDINGS:
+        return _ENDINGS[text]
     parts = [
         sentence_case(coded_words(part)) if part.isupper() else part
         for part in text.split(": ")

@@ -133,12 +133,14 @@ class EntryWeights(Section):
 
     ``covariates`` are columns of ADSL, ``history`` change endpoints: the last value
     observed before the follow-up. ``truncate`` are the percentiles beyond which weights
-    are cut off.
+    are cut off. ``not_eligible`` are reasons of not entering (FUPNREAS) for which
+    somebody could not have entered: nobody stands for those who have one.
     """
 
     covariates: Once[Name] = Field(default_factory=list)
     history: Once[Key] = Field(default_factory=list)
     truncate: tuple[float, float] | None = Field(None, strict=False)
+    not_eligible: Once[Text] = Field(default_factory=list)
 
 
 class TimeToEvent(OfEndpoint):

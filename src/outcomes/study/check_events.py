@@ -351,6 +351,12 @@ def _selection(spec: Study, analysis: TimeToEvent, where: str) -> Found:
                 f"{place}.history",
                 unknown(name, changes, "an endpoint of kind change"),
             )
+    if weights.not_eligible and spec.follow_up is None:
+        yield (
+            f"{place}.not_eligible",
+            "are reasons of not entering the follow-up, and the study has none; add "
+            "follow_up, or remove the key.",
+        )
     if weights.truncate is not None:
         low, high = weights.truncate
         if not 0 <= low < high <= 100:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -8,6 +9,7 @@ from event_made import (
     ACTIVE,
     CONTROL,
     KEPT,
+    RELAPSE,
     adtte,
     arms_of,
     baselines,
@@ -19,6 +21,8 @@ from event_made import (
 from hand_made import STUDY as SMALL
 from hand_made import Results, adqs, adsl, answer, baseline, subject
 
+from outcomes.analyses.time_to_event_cox import CROSSING
+from outcomes.analyses.time_to_event_sample import AMONG_RESPONDERS
 from outcomes.models.survival.cox import fit_cox
 from outcomes.models.survival.kaplan_meier import kaplan_meier
 from outcomes.models.survival.logrank import logrank
@@ -299,3 +303,98 @@ def test_treatment_received_is_the_arm_in_the_safety_population() -> None:
     subjects.loc[subjects["USUBJID"] == "A1", "TRT01A"] = "CTL"
     found = run(trial_of({**KEPT, "population": "SAF"}), subjects, times)
     assert found.value("population", "n", arm="CTL", method_id="counts") == 6
+
+
+def test_comparisons_among_responders_say_that_they_are_not_randomised() -> None:
+    endpoint = {
+        **RELAPSE,
+        "origin": "first-response",
+        "response": "response",
+        "competing": [{"kind": "medication", "label": "Rescue"}],
+    }
+    spec = trial_of(
+        KEPT, endpoints={**copy.deepcopy(SMALL["endpoints"]), "relapse": endpoint}
+    )
+    active = [*ACTIVE, ("A6", 12.0, 2)]
+    control = [*CONTROL, ("C6", 30.0, 2)]
+    found = run(spec, *arms_of(ACT=active, CTL=control))
+    for method, term in (
+        ("log-rank", ""),
+        ("log-rank", "overall"),
+        ("cox", "hazard-ratio"),
+        ("rmst", "difference"),
+        ("rmst", "ratio"),
+        ("gray", ""),
+        ("gray", "overall"),
+    ):
+        rows = found.rows(method_id=method, term=term)
+        assert len(rows)
+        assert rows["warning"].str.contains(AMONG_RESPONDERS, regex=False).all()
+    for method, term in (
+        (KM, "day"),
+        ("rmst", "mean"),
+        ("cox", "model"),
+        ("counts", "event"),
+        ("aalen-johansen", "day"),
+    ):
+        rows = found.rows(method_id=method, term=term)
+        assert len(rows)
+        assert not rows["warning"].str.contains("responders").any()
+
+
+def test_only_what_censors_competing_events_is_cause_specific() -> None:
+    active = [*ACTIVE, ("A6", 12.0, 2)]
+    spec = trial_of({**KEPT, "interval_censored": True})
+    found = run(spec, *arms_of(ACT=active, CTL=CONTROL))
+    marked = found.rows()[found.rows()["warning"].str.contains("cause-specific")]
+    assert set(marked["method_id"]) == {KM, "log-rank", "cox", "rmst"}
+    assert {"turnbull", "aalen-johansen", "gray", "swimmer", "schoenfeld"} <= set(
+        found.rows()["method_id"]
+    )
+
+
+def test_an_incidence_begins_at_zero_without_limits() -> None:
+    active = [*ACTIVE, ("A6", 12.0, 2)]
+    found = run(trial_of(KEPT), *arms_of(ACT=active, CTL=CONTROL))
+    key = {"method_id": "aalen-johansen", "arm": "ACT", "subgroup": "event"}
+    first = found.rows(term="curve", level="0000", **key).set_index("statistic")
+    assert first["value"]["estimate"] == 0
+    assert not {"conf_low", "conf_high"} & set(first.index)
+
+
+def test_rules_that_nobody_met_are_counted_as_nobody() -> None:
+    medication = {"kind": "medication", "label": "Rescue started"}
+    left: dict[str, Any] = {"kind": "withdrawal", "reasons": ["Lost"]}
+    back = {**RELAPSE["events"][0], "label": "Symptoms back"}
+    endpoint = {**RELAPSE, "events": [back, medication]}
+    endpoint["competing"] = [left]
+    endpoints = {**copy.deepcopy(SMALL["endpoints"]), "relapse": endpoint}
+    found = run(trial_of(KEPT, endpoints=endpoints), *arms_of(ACT=ACTIVE, CTL=CONTROL))
+    counts = found.rows(method_id="counts", statistic="n", arm="ACT")
+    by_kind = counts.set_index(["term", "level"])["value"]
+    assert by_kind["event"].to_dict() == {
+        "Rescue started": 0,
+        "Symptoms back": 2,
+        "any": 2,
+    }
+    assert by_kind["competing"].to_dict() == {"Withdrawal: Lost": 0, "any": 0}
+
+
+def test_hazards_that_cross_warn_of_one_ratio() -> None:
+    early = [(f"A{n}", float(n), 0) for n in range(1, 11)]
+    stay = [(f"B{n}", 100.0, 1) for n in range(10)]
+    late = [(f"C{n}", 50.0 + n, 0) for n in range(16)]
+    found = run(trial_of(KEPT), *arms_of(ACT=[*early, *stay], CTL=late))
+    tested = found.value("hazard-ratio", "p_value", method_id="schoenfeld", **PAIR)
+    assert tested < 0.05
+    rows = found.rows(method_id="cox", term="hazard-ratio")
+    assert rows["warning"].str.contains(CROSSING, regex=False).all()
+    others = found.rows()[found.rows()["warning"].str.contains("not proportional")]
+    assert set(others["method_id"]) == {"cox"}
+    assert not small().rows()["warning"].str.contains("not proportional").any()
+
+
+def test_the_model_says_what_it_is_adjusted_for() -> None:
+    found = small(cox={"covariates": ["BASE"]})
+    row = found.one("hazard-ratio", "estimate", method_id="cox", **PAIR)
+    assert row["method"].startswith("Cox regression on arm, adjusted for BASE; ")

@@ -15,6 +15,9 @@ from event_made import (
 )
 from test_time_to_event_entry import made, of_arm
 
+from outcomes.study.analyses import TimeToEvent
+from outcomes.study.check_events import time_to_event
+
 PEOPLE = [*of_arm("ACT"), *of_arm("CTL")]
 
 
@@ -58,3 +61,15 @@ def test_counts_and_survival_of_strata_with_empty_cells() -> None:
     assert found.one("hazard-ratio", "estimate", method_id="cox", **key)["error"]
     day = {"arm": "ACT", "time": 12, "method_id": "kaplan-meier"}
     assert found.value("day", "estimate", **day) == pytest.approx(0.8)
+
+
+def test_reasons_of_not_entering_need_a_follow_up() -> None:
+    reasons = ["SITE NOT PARTICIPATING"]
+    weights = {"history": ["change"], "not_eligible": reasons}
+    spec = followed_trial({**FOLLOWED, "entry_weights": weights})
+    (analysis,) = spec.analyses
+    assert isinstance(analysis, TimeToEvent)
+    assert not list(time_to_event(spec, analysis, "here"))
+    without = spec.model_copy(update={"follow_up": None})
+    found = dict(time_to_event(without, analysis, "here"))
+    assert "the study has none" in found["here.entry_weights.not_eligible"]

@@ -10,6 +10,8 @@ from hand_made import STUDY, Results, adqs, adsl, answer, baseline, record, subj
 
 from outcomes.analyses.time_to_event_data import event_data
 from outcomes.analyses.time_to_event_entry import eligible
+from outcomes.analyses.time_to_event_sample import warned, without_warning
+from outcomes.ard.rows import ArdRows
 from outcomes.models.survival.kaplan_meier import kaplan_meier
 from outcomes.study.analyses import TimeToEvent
 
@@ -295,7 +297,7 @@ def test_who_is_eligible(change: dict[str, Any], is_eligible: bool) -> None:
     spec = followed_trial(FOLLOWED)
     analysis = spec.analyses[0]
     assert isinstance(analysis, TimeToEvent)
-    found = eligible(event_data(spec, analysis, subjects, times))
+    found = eligible(event_data(spec, analysis, subjects, times), analysis)
     assert ("S00" in set(found["USUBJID"])) is is_eligible
 
 
@@ -315,3 +317,99 @@ def test_who_left_the_main_study_could_not_enter_and_has_a_reason() -> None:
     silent = found.one("without-record", "n", **key)
     assert silent["value"] == 1
     assert "neither entered nor have a reason" in silent["warning"]
+
+
+def test_who_could_not_have_entered_is_represented_by_nobody() -> None:
+    subjects, times, records = made(*of_arm("ACT"), *of_arm("CTL"))
+    # Of the ill who did not enter, one at a site that took no part.
+    subjects.loc[subjects["USUBJID"] == "S07", "FUPNREAS"] = "Site  not participating"
+    plan = {"history": ["change"]} | {
+        "not_eligible": ["SITE NOT PARTICIPATING", "Never said"]
+    }
+    spec = followed_trial({**FOLLOWED, "entry_weights": plan})
+    found = run(spec, subjects, times, records)
+    key = {"arm": "ACT", "method_id": "entry"}
+    barred = found.rows(term="could-not-enter", statistic="n", **key)
+    assert dict(zip(barred["level"], barred["value"], strict=True)) == {
+        "Site  not participating": 1,
+        "Never said": 0,
+    }
+    assert found.value("eligible", "n", **key) == 8
+    # Four of five and two of three entered.
+    key = {"arm": "ACT", "method_id": "entry-weights"}
+    assert found.value("weight", "min", **key) == pytest.approx(5 / 4)
+    assert found.value("weight", "max", **key) == pytest.approx(3 / 2)
+    key = {"arm": "ACT", "method_id": f"{KM}-weighted"}
+    # Until the follow-up was due everybody counts, also who could not enter.
+    assert found.value("day", "n_risk", time=50, **key) == 9
+    assert found.value("day", "estimate", time=100, **key) == pytest.approx(0.9 * 5 / 8)
+
+
+def test_entered_and_eligible_close() -> None:
+    late = ("ACT", 30.0, 0, True, 25.0)  # entered after the event
+    found = run_made([*of_arm("ACT"), late, *of_arm("CTL")])
+    key = {"arm": "ACT", "method_id": "entry"}
+    terms = ("eligible", "eligible-entered", "eligible-not-entered")
+    counts = [found.value(term, "n", **key) for term in terms]
+    assert counts == [9, 6, 3]
+    assert found.value("entered-otherwise", "n", **key) == 1
+    assert found.value("entered", "n", **key) == 7
+    assert not found.rows(term="could-not-enter").shape[0]
+
+
+def test_weighted_days_count_persons_beside_sums_of_weights(found: Results) -> None:
+    key = {"arm": "ACT", "method_id": f"{KM}-weighted", "time": 100}
+    assert found.value("day", "count_risk", **key) == 4
+    assert found.value("day", "n_risk", **key) == pytest.approx(5)
+    key = {"arm": "ACT", "method_id": f"{KM}-weighted", "time": 50}
+    assert found.value("day", "count_risk", **key) == 9
+    plain = found.rows(term="day", method_id=KM)
+    assert "count_risk" not in set(plain["statistic"])
+
+
+def test_weights_that_rest_on_few_warn_the_numbers_of_their_arm() -> None:
+    many = [member for _ in range(4) for member in of_arm("CTL")]
+    found = run_made([*of_arm("ACT"), *many])
+    few = "few entered: the weights of ACT rest on fewer than 10 effective subjects"
+    per = "fewer than 5 entered per coefficient of the entry model in ACT"
+    for method, term, arm in (
+        (f"{KM}-weighted", "day", "ACT"),
+        (f"{KM}-weighted", "curve", "ACT"),
+        ("rmst-weighted", "mean", "ACT"),
+        ("rmst-weighted", "difference", "ACT"),
+        ("log-rank-weighted", "", "ACT"),
+        ("log-rank-weighted", "overall", ""),
+        ("cox-weighted", "hazard-ratio", "ACT"),
+        ("entry-weights", "weight", "ACT"),
+    ):
+        rows = found.rows(method_id=method, term=term, arm=arm)
+        assert len(rows)
+        for warning in rows["warning"]:
+            assert {few, per} <= set(warning.split("; "))
+    others = found.rows(arm="CTL")
+    assert not others["warning"].str.contains("entry model|few entered").any()
+    plain = found.rows(arm="ACT", method_id=KM)
+    assert not plain["warning"].str.contains("weight").any()
+
+
+def test_weights_that_balance_nothing_say_of_what() -> None:
+    found = run_made([*of_arm("ACT"), *of_arm("CTL")], truncate=[0, 50])
+    key = {"arm": "ACT", "method_id": f"{KM}-weighted", "time": 100}
+    warning = found.one("day", "estimate", **key)["warning"]
+    assert "balance after weighting is worse than 0.1 for change in ACT" in warning
+
+
+def test_a_term_that_repeats_another_is_a_note() -> None:
+    same = [(arm, day, cnsr, came, 5.0) for arm, day, cnsr, came, _ in of_arm("ACT")]
+    found = run_made([*same, *of_arm("CTL")])
+    key = {"arm": "ACT", "method_id": "entry-weights", "level": "change"}
+    (row,) = found.rows(term="coefficient", **key).to_dict("records")
+    assert (row["statistic"], row["text"], row["error"]) == ("note", "aliased", "")
+    # Six of nine entered, and nothing tells who.
+    assert found.value("weight", "max", arm="ACT") == pytest.approx(3 / 2)
+
+
+def test_no_message_of_a_model_falls_apart_into_several_warnings() -> None:
+    ard = warned(warned(ArdRows(), "one; two"), "three", "one, two")
+    assert ard.default("warning") == "one, two; three"
+    assert without_warning(ard, "three").default("warning") == "one, two"

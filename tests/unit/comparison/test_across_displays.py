@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from three_trials import TRIALS, kept_results, write_all_results, write_trials
+from three_trials import DAYS, TRIALS, kept_results, write_all_results, write_trials
 
 from outcomes.ard.rows import ArdRows, read_ard, write_ard
 from outcomes.comparison.load import load_comparison
@@ -87,18 +87,17 @@ def test_everybody_having_had_the_event_is_an_estimate(folder: Path) -> None:
     path = results / "short/ard/kept.parquet"
     frame = read_ard(path)
     day = (frame["arm"] == "KET") & (frame["term"] == "day") & (frame["time"] > 29)
-    frame.loc[day & (frame["statistic"] == "estimate"), "value"] = 0.0
-    events = day & (frame["statistic"] == "n_event")
-    frame.loc[events, "value"] = 39.0
+    gone = day & (frame["statistic"] == "estimate")
+    frame.loc[gone, ["value", "text"]] = [0.0, ""]
     _rewrite(frame, path)
-    short = across_context(comparison, results).studies[2]
-    # the last at risk had it after somebody was censored: no estimate of later days
-    assert short.estimate_with_limits("KET", 84).text == "not followed"
-    frame.loc[events, "value"] = 40.0
-    _rewrite(frame, path)
-    short = across_context(comparison, results).studies[2]
+    made = across_context(comparison, results)
+    short = made.studies[2]
+    # the results of the study have it, so that all its displays show it
     assert short.estimate_with_limits("KET", 84).text.startswith("0.0")
     assert short.estimate_with_limits("MID", 84).text == "not followed"
+    chart = figure_across(made).chart
+    assert [point.day for point in chart.panels[2].courses[0].points] == list(DAYS)  # type: ignore[union-attr]
+    assert short.until() == DAYS[-1]
 
 
 def _rewrite(frame: Any, path: Path) -> None:
@@ -152,6 +151,29 @@ def test_the_figure_is_told_in_words(context: AcrossContext) -> None:
     assert "3 panels, one per study" in figure.alt
     assert "KETAMINE high dose 87.9% at day 28" in figure.alt
     assert "95% confidence limits" in figure.caption
+    assert "their definitions of the event differ" in figure.caption
+    notes = " ".join(figure.footnotes)
+    assert "long, middle, short: time begins with the first response" in notes
+    assert "fewer than 10 at risk" in notes
+
+
+def test_studies_of_one_name_are_told_apart_and_may_define_alike(
+    tmp_path: Path,
+) -> None:
+    def alike(content: dict[str, Any]) -> None:
+        content["study"] |= {"compound": "psilocybin", "indication": "depression"}
+        content["endpoints"]["kept"]["events"][0].pop("assessments", None)
+
+    path = write_trials(tmp_path / "data", long=alike, middle=alike, short=alike)
+    write_all_results(tmp_path / "results")
+    made = across_context(load_comparison(path), tmp_path / "results")
+    figure = figure_across(made)
+    names = [panel.name for panel in figure.chart.panels]  # type: ignore[union-attr]
+    assert names == [f"Psilocybin, depression ({id})" for id in TRIALS]
+    assert "definitions of the event differ" not in figure.caption
+    header = table_across(made).grid.groups[0].header
+    assert header is not None
+    assert header.text == "Psilocybin, depression (long)"
 
 
 def test_files_are_the_same_bytes_twice_and_the_page_links_every_number(

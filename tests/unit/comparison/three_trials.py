@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def study_content(id: str) -> dict[str, Any]:
             {"id": arms[0], "label": f"{compound.upper()} high dose", "active": True},
             {"id": arms[1], "label": f"Control of {compound}", "control": True},
         ],
-        "endpoints": {**CONTENT["endpoints"], "kept": kept},
+        "endpoints": {**deepcopy(CONTENT["endpoints"]), "kept": kept},
         "analyses": [
             {
                 "id": "kept",
@@ -122,10 +123,13 @@ def _arm(rows: ArdRows, scale: float, longest: float) -> None:
     for day in DAYS:
         here = curve.at(term="day", time=float(day))
         past = day > longest
-        here.add("estimate", _kept(min(day, longest), scale))
-        for name, shift in (("conf_low", -0.1), ("conf_high", 0.1)):
-            limit = min(max(_kept(day, scale) + shift, 0), 1)
-            here.add(name, None if past else limit, conf_level=0.95)
+        if past:
+            here.add("estimate", text="not followed")
+        else:
+            here.add("estimate", _kept(day, scale))
+            for name, shift in (("conf_low", -0.1), ("conf_high", 0.1)):
+                limit = min(max(_kept(day, scale) + shift, 0), 1)
+                here.add(name, limit, conf_level=0.95)
         at_risk = 0 if past else round(40 * _kept(day, scale))
         events = 30 if past else 40 - at_risk
         here.add_all({"n_risk": at_risk, "n_event": events, "n_censor": 0})

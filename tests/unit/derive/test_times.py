@@ -441,7 +441,7 @@ def test_the_event_of_comp004_is_the_first_of_three() -> None:
     assert short(row) == (4, 0, "Hospitalisation or suicidal event")
     assert short(time(spec, calm, cm=[pill("A", 9, "CONCOMITANT")]))[1] == 1
     assert one(times(spec, {"A": calm})[0])["PARAM"] == (
-        "Time to Symptoms back or Hospitalisation or suicidal event or Medication "
+        "Time to symptoms back or hospitalisation or suicidal event or medication "
         "started"
     )
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from golden.small_times import CAUSE_SPECIFIC, SELECTED, curve, quantile, times
+from golden.small_times import (
+    CAUSE_SPECIFIC,
+    CROSSING,
+    CURVES,
+    FEW,
+    SELECTED,
+    curve,
+    quantile,
+    times,
+)
 from golden.small_trial import CONTENT
 from outcomes.ard.rows import ArdRows, point_level
 from outcomes.displays.catalogue import planned_displays
@@ -31,6 +40,7 @@ from outcomes.displays.lookup import results_of
 from outcomes.displays.numbers import days, proportion
 from outcomes.displays.palette import look_at
 from outcomes.displays.render import described_figure, described_table
+from outcomes.displays.samples import FEW_NOTE
 from outcomes.study.event_words import events_words
 from outcomes.study.events import TimeToEventEndpoint
 from outcomes.study.spec import Study
@@ -117,6 +127,104 @@ def test_warnings_that_are_joined_are_said_once_each() -> None:
     assert notes.count(f"Warning: {CAUSE_SPECIFIC}") == 1
 
 
+def test_a_warning_of_several_arms_is_one_that_names_them() -> None:
+    notes = table("durability", full()).footnotes
+    both = FEW.format("Psilocybin 25 mg and Psilocybin 1 mg")
+    assert notes.count(f"Warning: {both}") == 1
+    assert not any("weights of PSI" in note for note in notes)
+    (apart,) = [note for note in notes if "balance after weighting" in note]
+    assert apart.endswith(
+        "for Sex (SEX), M; MADRS total score, last value in Psilocybin 25 mg and"
+        " Psilocybin 1 mg"
+    )
+    rows = plain()
+    for arm in ("PSI25", "PSI1"):
+        curve(rows.at(arm=arm, method_id=KM), CURVES[arm], 10)
+    rows.at(warning="odd").add("n", 3, arm="PSI1", method_id=KM, term="excluded")
+    notes = table("durability", rows).footnotes
+    assert notes[0] == "Warning: odd (Psilocybin 1 mg)"
+
+
+def test_warnings_are_those_of_what_is_shown() -> None:
+    for id in ("incidence", "swimmer"):
+        text = " ".join(figure(id, full()).footnotes)
+        assert "Warning" not in text
+        assert "Selected" not in text + figure(id, full()).heading.population
+    text = " ".join(figure("survival", full()).footnotes)
+    assert CAUSE_SPECIFIC in text
+    assert CROSSING in text
+
+
+def test_arms_of_responders_are_not_those_randomised() -> None:
+    study = content()
+    study["endpoints"]["relapse"] |= {
+        *(("origin", "first-response"), ("response", "madrs_response"))
+    }
+    responders = "(among responders, not randomised)"
+    shown = table("durability", full(), study)
+    first = "Full analysis set (FAS): comparisons"
+    assert f"{first} {responders}" in headers(shown.grid)
+    assert row_of(shown.grid, f"Gray's test {responders}, p value")
+    chart = figure("survival", full(), study).chart
+    assert isinstance(chart, CurvesChart)
+    assert responders in chart.remarks[0]
+    assert first in headers(table("durability", full()).grid)
+
+
+def test_labels_say_what_is_adjusted_and_stratified() -> None:
+    study = content(
+        strata=["SEX"], cox={"covariates": ["BASE", "SITEID"], "cluster": "SITEID"}
+    )
+    shown = table("durability", full(), study)
+    given = "baseline value (BASE) and study site identifier (SITEID)"
+    model = f"Hazard ratio, adjusted for {given}"
+    assert row_of(shown.grid, f"{model}, stratified by sex (SEX) (95% CI)")
+    assert row_of(shown.grid, "Log-rank test, stratified by sex (SEX), p value")
+    text = " ".join(shown.footnotes)
+    assert "Kaplan-Meier estimates, log-rank and Gray's tests and means are not" in text
+    assert "those of the unweighted Cox model only" in text
+    chart = figure("survival", full(), study).chart
+    assert isinstance(chart, CurvesChart)
+    (remark,) = chart.remarks
+    assert f": hazard ratio, adjusted for {given}" in remark
+    assert "unadjusted log-rank, stratified by sex (SEX) p = 0.034" in remark
+
+
+def test_few_at_risk_are_pointed_out() -> None:
+    assert FEW_NOTE in table("durability", full()).footnotes
+    rows = plain()
+    for arm in ("PSI25", "PSI1"):
+        points = ((12, 0.95, 20, 1, 0), (90, 0.95, 19, 0, 19))
+        curve(rows.at(arm=arm, method_id=KM), points, 20)
+    assert FEW_NOTE not in table("durability", rows).footnotes
+
+
+def test_length_of_follow_up_is_explained() -> None:
+    notes = table("durability", full()).footnotes
+    assert "Median follow-up by the reverse Kaplan-Meier method." in notes
+    rows = plain().at(arm="PSI1", method_id=KM, term="follow-up")
+    rows.add("median", text="not reached")
+    rows.add("max", 85.0)
+    notes = table("durability", rows).footnotes
+    assert any("reverse Kaplan-Meier method; NR: so many" in note for note in notes)
+
+
+def test_where_subjects_are_censored_is_said_once() -> None:
+    study = content()
+    study["follow_up"] = {"start": "WEEK12"}
+    spec = Study.model_validate(study)
+    endpoint = spec.endpoints["relapse"]
+    assert isinstance(endpoint, TimeToEventEndpoint)
+    said = events_words(spec, endpoint)[-1]
+    assert said == (
+        "Subjects without an event are censored at the last assessment that could have"
+        " shown one (those who did not enter the follow-up: the last such assessment"
+        " before it was due)."
+    )
+    notes = table("durability", full(), study).footnotes
+    assert sum("censored at" in note for note in notes) == 1
+
+
 def test_quantiles_that_are_not_reached_are_nr_and_explained() -> None:
     shown = table("durability", full())
     assert row_of(shown.grid, "Median, day (95% CI)") == [
@@ -147,7 +255,9 @@ def test_comparisons_leave_the_control_empty() -> None:
 def test_what_ended_time_at_risk_is_counted_by_reason() -> None:
     grid = table("durability", full()).grid
     assert row_of(grid, "With event, n (%)") == ["2 (22.2)", "5 (55.6)"]
-    assert row_of(grid, "Completed study") == ["6 (66.7)", "3 (33.3)"]
+    end = "Followed to the end of the study"
+    assert row_of(grid, end) == ["6 (66.7)", "3 (33.3)"]
+    assert row_of(grid, "Rescue started") == ["0 (0.0)", "0 (0.0)"]
     assert row_of(grid, "Not at risk: no first dose") == ["1 (10.0)", "1 (10.0)"]
 
 
@@ -214,7 +324,13 @@ def test_restricted_means_name_the_horizon_that_was_used() -> None:
 
 def test_entry_closes_and_puts_the_estimates_below_each_other() -> None:
     grid = table("entry", full()).grid
+    assert row_of(grid, "entered and weighted") == ["5 (50.0)", "5 (50.0)"]
+    assert row_of(grid, "not entered") == ["3 (30.0)", "3 (30.0)"]
+    barred = "Could not enter: site not participating"
+    assert row_of(grid, barred) == ["1 (10.0)", "1 (10.0)"]
     assert row_of(grid, "Entered follow-up") == ["6 (60.0)", "6 (60.0)"]
+    other = "after the event, or otherwise not eligible"
+    assert row_of(grid, other) == ["1 (10.0)", "1 (10.0)"]
     assert row_of(grid, "Not entered") == ["4 (40.0)", "4 (40.0)"]
     assert row_of(grid, "Assessed at Week 12") == ["5 (50.0)", "5 (50.0)"]
     assert row_of(grid, "MADRS total score, last value") == ["\u22120.38; 0.02"] * 2
@@ -226,6 +342,25 @@ def test_entry_closes_and_puts_the_estimates_below_each_other() -> None:
         "Selected: entered follow-up (FUS)",
         "Weighted for entry",
     ]
+
+
+def test_persons_stand_beside_weighted_numbers_at_risk() -> None:
+    shown = table("durability", full()).grid
+    label = "at risk; events so far"
+    weighted = row_of(shown, label, "Weighted for entry")
+    assert weighted == ["9.0 (4 persons); 1.0", "8.0 (4 persons); 2.0"]
+    assert row_of(shown, label, "Full analysis set") == ["9; 1", "8; 2"]
+    rows = [row for group in table("entry", full()).grid.groups for row in group.rows]
+    texts = [cell.text for row in rows for cell in row.cells]
+    assert "9.0 (4 persons)" in texts
+
+
+def test_an_aliased_term_of_entry_is_said_and_explained() -> None:
+    shown = table("entry", full())
+    assert row_of(shown.grid, "Odds ratio of entry, Sex (SEX), M (95% CI)") == [
+        *("\u2013", "aliased")
+    ]
+    assert any(note.startswith("Aliased: ") for note in shown.footnotes)
 
 
 def test_only_a_followed_up_analysis_has_a_table_of_entry() -> None:
@@ -298,7 +433,7 @@ def test_swimmers_carry_ending_entry_and_answers() -> None:
     chart = figure("swimmer", full()).chart
     assert isinstance(chart, LanesChart)
     assert [e.kind for e in chart.endings] == ["event", "competing", "censored"]
-    assert chart.endings[2].name == "No event: completed study"
+    assert chart.endings[2].name == "No event: followed to the end of the study"
     lanes = chart.panels[0].lanes
     assert [lane.stop for lane in lanes] == [85.0, 60.0, 12.0]
     assert [lane.entry for lane in lanes] == [40.0, None, None]

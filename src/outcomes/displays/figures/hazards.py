@@ -11,6 +11,7 @@ from outcomes.displays.lookup import Result
 from outcomes.displays.numbers import EFFECT, number, p_value
 from outcomes.displays.samples import (
     Sample,
+    among_responders,
     day_label,
     definition_notes,
     event_label,
@@ -18,7 +19,12 @@ from outcomes.displays.samples import (
     method_note,
     samples_of,
 )
-from outcomes.displays.tables.event_tests import schoenfeld_p, whole_arm_p
+from outcomes.displays.tables.event_tests import (
+    adjusted,
+    schoenfeld_p,
+    stratified,
+    whole_arm_p,
+)
 
 _METHOD = "schoenfeld"
 
@@ -42,7 +48,8 @@ def build(context: Context) -> Figure:
     return Figure(
         context.heading,
         chart if panels else None,
-        f"{event_label(context)}: scaled Schoenfeld residuals of the Cox model, one"
+        f"{event_label(context)}: scaled Schoenfeld residuals of the Cox model"
+        f"{adjusted(context)}{stratified(context)}{among_responders(context)}, one"
         " point per event, with a running line. A level line is a hazard ratio that"
         " stays the same; below zero the event is rarer in the arm at that time."
         " p value: test of proportional hazards.",

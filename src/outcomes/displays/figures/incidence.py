@@ -15,6 +15,7 @@ from outcomes.displays.samples import (
     days_of,
     definition_notes,
     event_label,
+    few_note,
     method_note,
     on_day,
     samples_of,
@@ -47,6 +48,7 @@ def build(context: Context) -> Figure:
             numbers,
             *definition_notes(context),
             method_note(context, "Curves", "day", _METHOD),
+            few_note(context, [sample], _METHOD),
             "Counts of days too close to each other to stand below the axis are in the"
             " table of numbers.",
         ),

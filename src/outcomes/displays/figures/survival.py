@@ -11,16 +11,24 @@ from outcomes.displays.numbers import interval, p_value, ratio
 from outcomes.displays.samples import (
     KM,
     Sample,
+    among_responders,
     at,
     day_label,
     days_of,
     definition_notes,
     event_label,
+    few_note,
     having,
     method_note,
     samples_of,
 )
-from outcomes.displays.tables.event_tests import hazard_ratio, log_rank_p
+from outcomes.displays.tables.event_tests import (
+    adjusted,
+    hazard_ratio,
+    log_rank_p,
+    model_notes,
+    stratified,
+)
 
 
 def build(context: Context) -> Figure:
@@ -35,7 +43,7 @@ def build(context: Context) -> Figure:
         _caption(context, samples),
         _alt(context, samples) if drawn else "No figure: the results are absent.",
         numbers,
-        context.footnotes(numbers, *_notes(context)),
+        context.footnotes(numbers, *_notes(context, samples)),
         context.failures(),
     )
 
@@ -89,6 +97,9 @@ def _remarks(context: Context, sample: Sample) -> tuple[str, ...]:
     control = context.spec.control
     if control is None:
         return ()
+    given = f"{adjusted(context)}{stratified(context)}"
+    comma = "," if given else ""
+    plain = "unadjusted " if adjusted(context) else ""
     said = []
     for arm in context.active_arms:
         words = []
@@ -99,15 +110,20 @@ def _remarks(context: Context, sample: Sample) -> tuple[str, ...]:
         if found["estimate"] is not None and found["estimate"].value is not None:
             limits = interval(ratio(found["conf_low"]), ratio(found["conf_high"]))
             words.append(
-                f"hazard ratio {ratio(found['estimate']).text} ({limits.text})"
+                f"hazard ratio{given}{comma} {ratio(found['estimate']).text}"
+                f" ({limits.text})"
             )
         p = log_rank_p(context, sample, "log-rank", arm.id, control.id)
         if p is not None and p.value is not None:
             shown = p_value(p).text
             sign = "" if shown[:1] in "<>" else "= "
-            words.append(f"log-rank p {sign}{shown}".replace("p <", "p < "))
+            test = f"{plain}log-rank{stratified(context)} p"
+            words.append(f"{test} {sign}{shown}".replace("p <", "p < "))
         if words:
-            said.append(f"{arm.label} against {control.label}: {', '.join(words)}")
+            said.append(
+                f"{arm.label} against {control.label}{among_responders(context)}:"
+                f" {'; '.join(words)}"
+            )
     return tuple(said)
 
 
@@ -155,10 +171,12 @@ def _median(context: Context, sample: Sample, arm: str) -> str:
     return in_days(found[0] if found else result).text
 
 
-def _notes(context: Context) -> list[str]:
+def _notes(context: Context, samples: list[Sample]) -> list[str]:
     return [
         *definition_notes(context),
         method_note(context, "Curves", "day", KM),
+        few_note(context, samples),
+        *model_notes(context, samples[0]),
         "Counts of days too close to each other to stand below the axis are in the"
         " table of numbers.",
     ]

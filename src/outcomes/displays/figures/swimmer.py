@@ -48,15 +48,17 @@ def build(context: Context) -> Figure:
         " the time at risk, longest first within the arm. Markers at the end of a bar"
         " say how it ended"
         + (
-            f"; dots: assessments with and without {_answer(context)}"
-            * _has_dots(chart)
+            f"; dots: the analysed assessment of each visit for {_answer(context)},"
+            " filled for yes and open for no" * _has_dots(chart)
         )
         + (" (beyond a bar: after its end)" * _has_dots(chart))
         + ("; orange ticks: entry into the follow-up" * bool(chart.entry))
         + ".",
         _alt(context, chart) if drawn else "No figure: the results are absent.",
         numbers,
-        context.footnotes(numbers, *definition_notes(context)),
+        context.footnotes(
+            numbers, *definition_notes(context), "How it ended: as recorded in ADTTE."
+        ),
         context.failures(),
     )
 
@@ -77,7 +79,7 @@ def _chart(context: Context, sample: Sample) -> LanesChart:
     return LanesChart(
         panels=panels,
         endings=tuple(endings.values()),
-        seen=(f"Assessment with: {answer}", "Assessment without")
+        seen=(f"Assessment, yes: {answer}", "Assessment, no")
         if any(lane.seen for lane in lanes)
         else None,
         entry="Entered follow-up" if entered else "",

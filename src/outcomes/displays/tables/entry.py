@@ -14,6 +14,7 @@ from outcomes.displays.numbers import (
     p_value,
     ratio,
     with_brackets,
+    words,
 )
 from outcomes.displays.samples import (
     KM,
@@ -21,23 +22,22 @@ from outcomes.displays.samples import (
     at,
     days_of,
     definition_notes,
+    few_note,
     having,
     levels_in_order,
-    on_day,
     samples_of,
     shown,
 )
 from outcomes.displays.tables.event_rows import (
     PerArm,
+    at_risk_cell,
     by_arm,
     heading_row,
     limited,
-    sized,
     survival_cell,
 )
-from outcomes.displays.tables.event_tests import covariate_label
-from outcomes.displays.words import ending_words
-from outcomes.study.displays import score_label
+from outcomes.displays.words import ending_words, entry_words
+from outcomes.study.displays import decapitalised
 
 _STUB = "Statistic"
 _COUNTS = "entry"
@@ -60,7 +60,7 @@ def build(context: Context) -> Table:
             ("Model of entry", _coefficients(context)),
             (_together(context), _estimates(context)),
         )
-        groups = (RowGroup(shown(rows), text(words)) for words, rows in parts)
+        groups = (RowGroup(shown(rows), text(said)) for said, rows in parts)
         grid = Grid(_STUB, columns, tuple(group for group in groups if group.rows))
     return Table(
         context.heading,
@@ -118,14 +118,31 @@ def _denominators(context: Context) -> list[Row]:
         one.visit for one in context.results.having("assessed", method_id=_COUNTS)
     )
     order = [visit.id for visit in context.spec.visits if visit.id in visits]
+    weighted = " and weighted" if _is_weighted(context) else ""
+    kept_out = levels_in_order(
+        context.results.having("could-not-enter", method_id=_COUNTS, statistic="n")
+    )
     return [
         row(done, "randomised", 1),
         row(
-            "Eligible: in the study and without event when follow-up was due",
+            "Eligible: in the study, without event and able to enter when follow-up was"
+            " due",
             "eligible",
             1,
         ),
+        row(f"entered{weighted}", "eligible-entered", 2),
+        row("not entered", "eligible-not-entered", 2),
+        *(
+            row(
+                f"Could not enter: {decapitalised(ending_words(level))}",
+                "could-not-enter",
+                1,
+                level=level,
+            )
+            for level in kept_out
+        ),
         row("Entered follow-up", "entered", 1),
+        row("after the event, or otherwise not eligible", "entered-otherwise", 2),
         *_headed(context, "Not entered", "not-entered", reasons("not-entered")),
         *(
             row(f"Assessed at {context.visit_label(visit)}", "assessed", 1, visit=visit)
@@ -134,6 +151,11 @@ def _denominators(context: Context) -> list[Row]:
         *_headed(context, "Follow-up ended", "ended", reasons("ended")),
         row("Without any record of follow-up", "without-record", 1),
     ]
+
+
+def _is_weighted(context: Context) -> bool:
+    """Tell whether those who entered have weights."""
+    return bool(context.results.having("weight", method_id=_WEIGHTS, statistic="n"))
 
 
 def _headed(context: Context, label: str, term: str, rows: list[Row]) -> list[Row]:
@@ -163,16 +185,9 @@ def _weights(context: Context) -> list[Row]:
     ]
 
 
-def _label(context: Context, term: str) -> str:
-    """Return what entry may depend on: an endpoint's last value, or a column."""
-    if term in context.spec.endpoints:
-        return f"{score_label(context.spec, term)}, last value"
-    return covariate_label(context, term)
-
-
 def _placed(context: Context, term: str, level: str, cell: PerArm) -> Row:
     """Return a row by arm, or one over all arms where the model is of all."""
-    label = _label(context, level)
+    label = entry_words(context.spec, level)
     found = context.results.having(term, method_id=_WEIGHTS)
     if any(row.arm for row in found if row.level == level):
         return by_arm(context, label, cell)
@@ -211,6 +226,9 @@ def _coefficients(context: Context) -> list[Row]:
                     context, _WEIGHTS, "coefficient", name, arm=arm, level=level
                 )
 
+            note = get("note")
+            if note is not None:
+                return words(note)
             p = get("p_value")
             whole = limited(context, get, ratio)
             if p is None or not whole.result_ids:
@@ -257,7 +275,7 @@ def _estimates(context: Context) -> list[Row]:
         return lambda arm: survival_cell(context, sample, day, arm)
 
     def behind(sample: Sample, day: float) -> PerArm:
-        return lambda arm: sized(on_day(context, sample, day, "n_risk", arm))
+        return lambda arm: at_risk_cell(context, sample, day, arm)
 
     ci = f"({context.confidence} CI)"
     rows = _triple(context, f"Median, day {ci}", [(s, medians(s)) for s in samples])
@@ -296,16 +314,34 @@ def _notes(context: Context) -> list[str]:
         notes.append(f"Weights: {'; '.join(phrases).rstrip('.')}.")
     done = "enrolled" if context.single_arm else "randomised to the arm"
     notes.append(
-        f"Percentages are of the subjects {done}; how follow-up ended, of those who"
-        " entered. All subjects entered, have a reason why not, or have no record of"
-        " follow-up. Eligible: could have entered; the weights are modelled on"
-        " them, and subjects who entered after an event are not among them."
+        f"Percentages are of the subjects {done}; those of how follow-up ended are of"
+        " the subjects who entered. All subjects entered, have a reason why not, or"
+        " have no record of follow-up. Entry is modelled among eligible subjects;"
+        " subjects who entered after an event are not among them."
     )
+    if context.results.having("could-not-enter", method_id=_COUNTS):
+        notes.append(
+            "Subjects who could not enter, for reasons that the study file names, are"
+            " censored when the follow-up was due, are not in the entry model, and"
+            " nobody represents them: such reasons are assumed to say nothing about"
+            " later events."
+        )
+    if context.results.having("coefficient", method_id=_WEIGHTS, statistic="note"):
+        notes.append(
+            "Aliased: the term repeats another of the model, or is the same for all"
+            " eligible subjects of the arm, and has no odds ratio of its own."
+        )
+    if any(sample.ending for sample in samples_of(context)):
+        notes.append(
+            "Weighted numbers at risk are sums of weights; the number of persons at"
+            " risk stands in brackets."
+        )
     if context.results.having("balance", method_id=_WEIGHTS):
         notes.append(
-            "Standardised difference: of those who entered from all who were eligible,"
-            " in standard deviations; 0 is balance. Effective number: as many"
-            " unweighted subjects tell as much."
+            "Standardised difference: mean of those who entered minus mean of all who"
+            " were eligible, in standard deviations; 0 is balance. Effective number of"
+            " subjects: the number of unweighted subjects that would give the same"
+            " precision."
         )
     return [
         *notes,
@@ -313,5 +349,6 @@ def _notes(context: Context) -> list[str]:
         " within the time observed."
         if any(row.text == "not reached" for row in context.results.rows)
         else "",
+        few_note(context, samples_of(context)),
         "CI, confidence interval; SD, standard deviation.",
     ]

@@ -27,6 +27,7 @@ from outcomes.displays.samples import (
     horizon_of,
     levels_in_order,
     on_day,
+    persons_at_risk,
 )
 from outcomes.displays.words import ending_words
 from outcomes.study.displays import decapitalised
@@ -186,10 +187,8 @@ def day_rows(context: Context, sample: Sample, indent: int) -> list[Row]:
             return survival_cell(context, sample, day, arm)
 
         def behind(arm: str, day: float = day) -> Cell:
-            risk, events = (
-                sized(on_day(context, sample, day, name, arm))
-                for name in ("n_risk", "n_event")
-            )
+            risk = at_risk_cell(context, sample, day, arm)
+            events = sized(on_day(context, sample, day, "n_event", arm))
             if not risk.result_ids and not events.result_ids:
                 return risk
             return joined(risk, "; ", events)
@@ -200,6 +199,26 @@ def day_rows(context: Context, sample: Sample, indent: int) -> list[Row]:
             by_arm(context, "at risk; events so far", behind, indent + 1),
         ]
     return rows
+
+
+def at_risk_cell(
+    context: Context,
+    sample: Sample,
+    day: float,
+    arm: str,
+    *,
+    method: str = KM,
+    subgroup: str = "",
+) -> Cell:
+    """Return how many are at risk; beside a sum of weights, how many persons."""
+    risk = on_day(context, sample, day, "n_risk", arm, method=method, subgroup=subgroup)
+    persons = persons_at_risk(
+        context, sample, day, arm, method=method, subgroup=subgroup
+    )
+    if persons is None or persons.statistic == "n_risk":
+        return sized(risk)
+    word = "person" if persons.value == 1 else "persons"
+    return joined(sized(risk), " (", number(persons, COUNT), f" {word})")
 
 
 def sized(result: Result | None) -> Cell:

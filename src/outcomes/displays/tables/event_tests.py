@@ -16,6 +16,7 @@ from outcomes.displays.numbers import (
 )
 from outcomes.displays.samples import (
     Sample,
+    among_responders,
     at,
     cause_words,
     causes_of,
@@ -31,8 +32,9 @@ from outcomes.displays.tables.event_rows import (
     heading_row,
     limited,
 )
-from outcomes.displays.words import coded_words, term_words
-from outcomes.study.displays import decapitalised
+from outcomes.displays.words import coefficient_words
+from outcomes.study.analyses import TimeToEvent
+from outcomes.study.displays import decapitalised, sentence_case
 
 _TESTS = (("log-rank", "Log-rank test"), ("log-rank-rho", "Weighted log-rank test"))
 
@@ -57,7 +59,7 @@ def comparison_rows(context: Context, sample: Sample) -> list[Row]:
         rows.append(
             compared(
                 context,
-                f"{label}, p value",
+                f"{label}{stratified(context)}, p value",
                 lambda arm, method=method: p_value(  # type: ignore[misc]
                     log_rank_p(context, sample, method, arm, against)
                 ),
@@ -66,6 +68,58 @@ def comparison_rows(context: Context, sample: Sample) -> list[Row]:
     rows += _hazard_rows(context, sample, against)
     rows += _mean_rows(context, sample, against)
     return [*rows, *_overall_rows(context, sample)]
+
+
+def adjusted(context: Context) -> str:
+    """Return what hazard ratios are adjusted for, to end a label."""
+    analysis = context.subject
+    names = analysis.cox.covariates if isinstance(analysis, TimeToEvent) else []
+    return f", adjusted for {_listed(context, names)}" if names else ""
+
+
+def stratified(context: Context) -> str:
+    """Return what tests and ratios are stratified by, to end a label."""
+    analysis = context.subject
+    names = analysis.strata if isinstance(analysis, TimeToEvent) else []
+    return f", stratified by {_listed(context, names)}" if names else ""
+
+
+def _listed(context: Context, names: list[str]) -> str:
+    labels = [
+        decapitalised(sentence_case(covariate_label(context, name))) for name in names
+    ]
+    return " and ".join([", ".join(labels[:-1]), labels[-1]] if labels[1:] else labels)
+
+
+def model_notes(context: Context, sample: Sample) -> list[str]:
+    """Say which results adjustment, strata and robust errors are of, and which not."""
+    analysis = context.subject
+    if not isinstance(analysis, TimeToEvent):
+        return []
+    if not having(context, sample, "cox", "hazard-ratio"):
+        return []
+    tests = "log-rank and Gray's tests" if causes_of(context) else "log-rank tests"
+    notes = []
+    if analysis.cox.covariates:
+        names = _listed(context, analysis.cox.covariates)
+        notes.append(
+            f"Hazard ratios are adjusted for {names}; Kaplan-Meier estimates, {tests}"
+            " and means are not."
+        )
+    if analysis.strata:
+        notes.append(
+            f"Hazard ratios and {tests} are stratified by"
+            f" {_listed(context, analysis.strata)}; Kaplan-Meier estimates and means"
+            " are not."
+        )
+    if analysis.cox.cluster:
+        name = _listed(context, [analysis.cox.cluster])
+        model = f"the {'unweighted ' * bool(analysis.entry_weights)}Cox model"
+        notes.append(
+            f"Standard errors that are robust to dependence within {name} are those of"
+            f" {model} only."
+        )
+    return notes
 
 
 def log_rank_p(
@@ -102,7 +156,7 @@ def _hazard_rows(context: Context, sample: Sample, against: str) -> list[Row]:
     rows = [
         compared(
             context,
-            f"Hazard ratio {ci}",
+            f"Hazard ratio{adjusted(context)}{stratified(context)} {ci}",
             lambda arm: limited(
                 context,
                 lambda name: hazard_ratio(context, sample, arm, against, name),
@@ -169,11 +223,7 @@ def _covariate_rows(context: Context, sample: Sample, ci: str) -> list[Row]:
 
 def covariate_label(context: Context, term: str) -> str:
     """Return what a coefficient is of: the column, and its level where it has one."""
-    name, bracket, level = term.partition("[")
-    declared = context.spec.sources.dm.covariates.get(name)
-    words = declared.label if declared is not None else term_words(name)
-    level = coded_words(level.removeprefix("T.").rstrip("]"))
-    return f"{words}, {level}" if bracket else words
+    return coefficient_words(context.spec, term)
 
 
 def _mean_rows(context: Context, sample: Sample, against: str) -> list[Row]:
@@ -217,7 +267,7 @@ def _mean_rows(context: Context, sample: Sample, against: str) -> list[Row]:
 def _overall_rows(context: Context, sample: Sample) -> list[Row]:
     rows = [
         _chi_squared(
-            f"{label}, all arms",
+            f"{label}{stratified(context)}, all arms",
             lambda name, method=method: at(context, sample, method, "overall", name),  # type: ignore[misc]
         )
         for method, label in _TESTS
@@ -289,7 +339,8 @@ def incidence_rows(context: Context, sample: Sample) -> list[Row]:
             part.append(
                 compared(
                     context,
-                    "Gray's test, p value",
+                    f"Gray's test{stratified(context)}{among_responders(context)},"
+                    " p value",
                     _gray(context, sample, cause, control.id),
                     2,
                 )
