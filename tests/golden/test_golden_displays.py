@@ -11,6 +11,9 @@ import pytest
 from golden.small_trial import small_study, write_results
 from outcomes.displays.render import render_displays
 
+# what they share is made once
+pytestmark = pytest.mark.xdist_group("golden")
+
 HERE = Path(__file__).parent
 DISPLAYS = {
     "disposition-counts": "tables",

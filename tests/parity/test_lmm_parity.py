@@ -109,7 +109,10 @@ def _limits(name: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n == "visits" else n for n in PROFILED],
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n.startswith("visits") else n
+        for n in PROFILED
+    ],
 )
 def test_profile_intervals_follow_from_the_likelihood(name: str) -> None:
     theirs = np.array([p["limits"] for p in cases.exact("lmm", name)["profile"]])

@@ -397,7 +397,13 @@ def test_a_terminal_without_a_letter_gets_it_spelled_out(
 def test_the_manifest_removes_what_no_job_makes_any_more(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", str(STUDY), "--out", str(tmp_path), "--quiet"]) == 0
+    content = yaml.safe_load(STUDY.read_text(encoding="utf-8"))
+    few = ("disposition", "primary")
+    content["analyses"] = [one for one in content["analyses"] if one["id"] in few]
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(content), encoding="utf-8")
+    shutil.copytree(STUDY.parent / "raw", tmp_path / "raw")
+    assert main(["run", str(study), "--out", str(tmp_path), "--quiet"]) == 0
     results = tmp_path / "mdma-ptsd"
     for name in ("ard/older.parquet", "sdtm/older.parquet"):
         (results / name).write_bytes(b"x")
@@ -406,7 +412,7 @@ def test_the_manifest_removes_what_no_job_makes_any_more(
     for path in (stale, foreign):
         path.write_bytes(b"x")
     capsys.readouterr()
-    words = [str(STUDY), "--results", str(results), "--quiet"]
+    words = [str(study), "--results", str(results), "--quiet"]
     assert main(["accept", str(tmp_path / "none.yaml"), *words[1:]]) == 1
     assert stale.exists()
     assert main(["accept", *words]) == 0

@@ -60,6 +60,7 @@ def test_the_plan_without_snakemake_gives_the_same_bytes(
     )
 
 
+@pytest.mark.slow
 def test_compare_finds_two_runs_identical_and_names_what_moved(
     finished: Clone, copy_of_finished: Clone
 ) -> None:
@@ -143,6 +144,7 @@ def test_paths_with_every_kind_of_character_work(tmp_path: Path) -> None:
     assert "takes braces in a path for" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_lost_file_is_made_again(copy_of_finished: Clone) -> None:
     before = digests(copy_of_finished.results, without=CLOCK)
     (copy_of_finished.results / "ard/primary.parquet").unlink()

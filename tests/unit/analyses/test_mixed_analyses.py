@@ -20,6 +20,9 @@ from outcomes.models.mixed.blups import random_effects
 from outcomes.models.mixed.lmm import fit_lmm
 from outcomes.models.mixed.variance import component_tests
 
+# what they share is made once
+pytestmark = pytest.mark.xdist_group("mixed")
+
 BOTH = {"SITEID": "1", "mm(THERAPID, THERAP2)": "1"}
 MEAN = {"visit": "WEEK3", "arm": "ACT"}
 COMPARED = {**MEAN, "comparator": "CTL"}

@@ -110,6 +110,7 @@ def test_a_level_for_each_subject_is_not_converged(covariance: str) -> None:
     assert tidy(fit)["std_error"].isna().all()
 
 
+@pytest.mark.slow
 def test_the_better_of_two_maxima_is_taken() -> None:
     # Two visits, few complete pairs: the likelihood has two maxima in many data sets.
     lower = 0

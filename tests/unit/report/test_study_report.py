@@ -17,6 +17,9 @@ from outcomes.errors import DataError, RenderError
 from outcomes.report.write import write_report
 from outcomes.study.load import StudyFile
 
+# what they share is made once
+pytestmark = pytest.mark.xdist_group("report")
+
 EVIL = "<script>alert('x')</script>"
 
 
