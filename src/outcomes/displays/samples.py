@@ -114,16 +114,8 @@ def on_day(
     subgroup: str = "",
 ) -> Result | None:
     """Return a statistic of a declared day."""
-    return context.results.get(
-        term,
-        statistic,
-        time=day,
-        arm=arm,
-        comparator=comparator,
-        subgroup=subgroup,
-        method_id=sample.method(method),
-        population=sample.population,
-    )
+    place = {"arm": arm, "comparator": comparator, "subgroup": subgroup}
+    return at(context, sample, method, term, statistic, day=day, **place)
 
 
 def at(
@@ -137,11 +129,13 @@ def at(
     comparator: str = "",
     subgroup: str = "",
     level: str = "",
+    day: float | None = None,
 ) -> Result | None:
-    """Return a statistic that is of no day."""
+    """Return a statistic, that of a day where one is given."""
     return context.results.get(
         term,
         statistic,
+        time=day,
         arm=arm,
         comparator=comparator,
         subgroup=subgroup,

@@ -19,12 +19,8 @@ from outcomes.models.survival.aalen_johansen import (
     at_risk,
 )
 from outcomes.models.survival.limits import survival_limits
-from outcomes.models.survival.records import (
-    Records,
-    meet_times,
-    read_records,
-    read_times,
-)
+from outcomes.models.survival.records import Records, read_records
+from outcomes.models.survival.time_values import meet_times, read_times
 
 if TYPE_CHECKING:
     import pandas as pd

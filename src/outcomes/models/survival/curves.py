@@ -10,7 +10,6 @@ import numpy as np
 from outcomes.models.options import FloatArray
 from outcomes.models.survival.limits import survival_limits
 from outcomes.models.survival.quantiles import curve_quantiles
-from outcomes.models.survival.records import meet_times
 from outcomes.models.survival.steps import (
     RiskSets,
     Rows,
@@ -19,6 +18,7 @@ from outcomes.models.survival.steps import (
     jackknife_errors,
     multiply_steps,
 )
+from outcomes.models.survival.time_values import meet_times
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from outcomes.models.survival.records import (
     may_be_numbers,
     name_rows,
     out_of_reach,
-    same_times,
 )
+from outcomes.models.survival.time_values import same_times
 
 if TYPE_CHECKING:
     import pandas as pd

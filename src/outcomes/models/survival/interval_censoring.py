@@ -25,9 +25,11 @@ from outcomes.models.survival.limits import survival_limits
 from outcomes.models.survival.records import (
     BEYOND,
     may_be_numbers,
-    meet_times,
     name_rows,
     out_of_reach,
+)
+from outcomes.models.survival.time_values import (
+    meet_times,
     read_list,
     read_times,
     same_times,

@@ -18,8 +18,9 @@ from outcomes.models.survival.curves import (
     median_follow_up,
 )
 from outcomes.models.survival.quantiles import check_probs, curve_quantiles
-from outcomes.models.survival.records import read_records, read_times
+from outcomes.models.survival.records import read_records
 from outcomes.models.survival.steps import rows_of
+from outcomes.models.survival.time_values import read_times
 
 if TYPE_CHECKING:
     import pandas as pd

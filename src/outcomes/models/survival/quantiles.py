@@ -9,7 +9,7 @@ import numpy as np
 
 from outcomes.errors import ModelError
 from outcomes.models.options import FloatArray
-from outcomes.models.survival.records import read_list
+from outcomes.models.survival.time_values import read_list
 
 # A curve this near a quantile is at it (as R survival).
 TOLERANCE: Final = float(np.sqrt(np.finfo(np.float64).eps))

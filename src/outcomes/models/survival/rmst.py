@@ -11,7 +11,7 @@ import numpy as np
 
 from outcomes.errors import ModelError, one_of
 from outcomes.models.inference import check_conf_level
-from outcomes.models.survival.records import SAME_TIME, read_records
+from outcomes.models.survival.records import read_records
 from outcomes.models.survival.steps import (
     Rows,
     area_after,
@@ -20,6 +20,7 @@ from outcomes.models.survival.steps import (
     multiply_steps,
     rows_of,
 )
+from outcomes.models.survival.time_values import SAME_TIME
 
 if TYPE_CHECKING:
     import pandas as pd
