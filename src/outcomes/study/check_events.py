@@ -327,6 +327,12 @@ def _selection(spec: Study, analysis: TimeToEvent, where: str) -> Found:
         place = f"{where}.followed_up"
         if spec.follow_up is None:
             yield place, "the study has no follow-up; add follow_up, or remove the key."
+        elif not analysis.follow_up:
+            yield (
+                place,
+                "who was assessed in the follow-up is counted from its visits, which "
+                "the analysis does not see; say follow_up: true.",
+            )
         if named not in spec.populations:
             yield place, unknown(named, spec.populations, "a population")
         elif named == _population(spec, analysis):

@@ -57,6 +57,7 @@ def followed(trial: Trial) -> Trial:
             "question": "time-to-event",
             "endpoint": "relapse",
             "population": "FAS",
+            "follow_up": True,
             "followed_up": "FUS",
             "days": [28],
         }

@@ -59,6 +59,7 @@ KEPT = {
     "days": [28, 84, 182],
     "strata": ["SITEID"],
     "cox": {"covariates": ["BASE", "AGE"], "cluster": "SITEID"},
+    "follow_up": True,
     "followed_up": "FUS",
     "entry_weights": {
         "covariates": ["AGE"],
@@ -219,6 +220,7 @@ BAD = [
     (f"{A}/cox/covariates", ["SEX"], "cox.covariates", "not known without SEX"),
     (f"{A}/cox/cluster", "SUBJID", "cox.cluster", "tells single subjects"),
     (f"{A}/endpoint", "leaving", "cox.covariates", "BASE is of no score"),
+    (f"{A}/follow_up", False, "analyses.kept.followed_up", "say follow_up: true"),
     (f"{A}/followed_up", "FUPS", "analyses.kept.followed_up", "Did you mean 'FUS'"),
     (f"{A}/followed_up", "FAS", "analyses.kept.followed_up", "population analysed"),
     (f"{A}/followed_up", None, "analyses.kept.entry_weights", "needs followed_up"),
